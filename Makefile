@@ -1,0 +1,97 @@
+# Makefile -- builds, tests and installs the extension "vector".
+#
+#   make quickstart      everything from nothing to a running demonstration
+#   make test            everything from nothing to "N passed, N failed"
+#   make, make install   build and install for the server of $(PG_CONFIG)
+#   make installcheck    test the installed extension on a running server
+#   make format          clang-format all sources in place
+#   make check-style     layout, warnings and include rules
+#
+# The first two need only make and a compiler; the rest need the server's
+# development files (Debian: postgresql-server-dev-NN, libsimde-dev).
+
+EXTENSION = vector
+EXTVERSION = 1.0.0
+MODULE_big = vector
+
+SRCS = $(sort $(wildcard src/*.c src/*/*.c))
+OBJS = $(SRCS:.c=.o)
+DEPS = $(OBJS:.o=.d) $(OBJS:.o=.bc.d)
+
+# The install script is its parts in this order, one part a module.
+SQL_SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
+SQL_PARTS = $(wildcard sql/types.sql) $(wildcard sql/hnsw.sql)
+
+DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
+DATA_built = $(SQL_SCRIPT)
+DOCS = $(wildcard README.md)
+
+# Every test finds its inputs under test/, expected/ stays at the top.
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=.
+TAP_TESTS = $(if $(wildcard test/t/*.pl),1)
+PROVE_TESTS = test/t/*.pl
+PROVE_FLAGS = -I test/perl
+
+PG_CPPFLAGS = -Isrc
+EXTRA_CLEAN = src/*.o src/*/*.o src/*.bc src/*/*.bc src/*.d src/*/*.d
+
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+ifneq ($(PGXS),)
+
+# PGXS asks whether these are defined, not whether they are empty.
+$(foreach v,DATA DOCS REGRESS ISOLATION TAP_TESTS,$(if $(strip $($(v))),,$(eval undefine $(v))))
+
+include $(PGXS)
+
+# README.md would collide with other extensions' in a shared directory.
+docmoduledir := $(EXTENSION)
+
+# PGXS finds header dependencies only where the server was configured to, and
+# then keeps them by file name without the folder; these rules do it anywhere.
+$(OBJS): src/%.o: src/%.c Makefile
+	$(CC) $(CFLAGS) $(KERNEL_CFLAGS) $(CPPFLAGS) -MMD -MP -MF src/$*.d -c -o $@ $<
+
+$(OBJS:.o=.bc): src/%.bc: src/%.c Makefile
+	$(COMPILE.c.bc) $(KERNEL_CFLAGS) -MMD -MP -MT $@ -MF src/$*.bc.d -o $@ $<
+
+-include $(wildcard $(DEPS))
+
+# Only the kernels are compiled for particular instruction sets; which one runs
+# is decided at load.  Each set is a file of its own, so that no code outside
+# it can be compiled for a CPU that is not there.
+KERNELS = $(basename $(wildcard src/distance/kernels_*.c))
+$(KERNELS:=.o) $(KERNELS:=.bc): KERNEL_CFLAGS = -O3 $(ISA_CFLAGS)
+
+ifneq ($(filter x86_64 amd64,$(host_cpu)),)
+AVX2_CFLAGS = -mavx2 -mfma -mf16c
+AVX512_CFLAGS = $(AVX2_CFLAGS) -mavx512f -mavx512bw -mavx512dq -mavx512vl
+
+define isa_flags
+src/distance/kernels_$(1).o src/distance/kernels_$(1).bc: ISA_CFLAGS = $(2)
+endef
+$(eval $(call isa_flags,avx2,$(AVX2_CFLAGS)))
+$(eval $(call isa_flags,avx512,$(AVX512_CFLAGS)))
+$(eval $(call isa_flags,avx512vnni,$(AVX512_CFLAGS) -mavx512vnni))
+endif
+
+$(SQL_SCRIPT): $(SQL_PARTS) Makefile
+	{ echo '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit' && \
+	  for part in $(SQL_PARTS); do echo && cat $$part || exit 1; done; } >$@.tmp
+	mv $@.tmp $@
+
+else
+
+all install uninstall installcheck clean:
+	@echo "$(PG_CONFIG): no server development files found." >&2
+	@echo "Install them (Debian: apt-get install postgresql-server-dev-15 libsimde-dev)," >&2
+	@echo "or give the path of another pg_config: make PG_CONFIG=/path/to/pg_config" >&2
+	@exit 1
+
+endif
+
+.DEFAULT_GOAL := all
