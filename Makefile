@@ -10,6 +10,8 @@
 # The first two need only make and a compiler; the rest need the server's
 # development files (Debian: postgresql-server-dev-NN, libsimde-dev).
 
+.DEFAULT_GOAL := all
+
 EXTENSION = vector
 EXTVERSION = 1.0.0
 MODULE_big = vector
@@ -33,7 +35,6 @@ ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec))
 ISOLATION_OPTS = --inputdir=test --outputdir=.
 TAP_TESTS = $(if $(wildcard test/t/*.pl),1)
 PROVE_TESTS = test/t/*.pl
-PROVE_FLAGS = -I test/perl
 
 PG_CPPFLAGS = -Isrc
 EXTRA_CLEAN = src/*.o src/*/*.o src/*.bc src/*/*.bc src/*.d src/*/*.d
@@ -47,6 +48,8 @@ ifneq ($(PGXS),)
 $(foreach v,DATA DOCS REGRESS ISOLATION TAP_TESTS,$(if $(strip $($(v))),,$(eval undefine $(v))))
 
 include $(PGXS)
+
+PROVE_FLAGS += -I test/perl
 
 # README.md would collide with other extensions' in a shared directory.
 docmoduledir := $(EXTENSION)
@@ -94,4 +97,26 @@ all install uninstall installcheck clean:
 
 endif
 
-.DEFAULT_GOAL := all
+# These bring what they need along, see tools/ and quickstart/.
+test:
+	@bash tools/test.sh
+
+quickstart:
+	@bash quickstart/quickstart.sh
+
+quickstart-stop:
+	@bash quickstart/quickstart.sh stop
+
+quickstart-clean:
+	@bash quickstart/quickstart.sh clean
+
+format:
+	@bash tools/format.sh
+
+check-style:
+	@bash tools/check-style.sh
+
+# All that the compiler has to say, and nothing linked.
+objects: $(OBJS)
+
+.PHONY: test quickstart quickstart-stop quickstart-clean format check-style objects

@@ -1,0 +1,125 @@
+#!/bin/bash
+#
+# install-packages.sh PURPOSE -- install the Debian packages that are missing.
+#
+# PURPOSE is "test" or "quickstart".  Does nothing, and needs no network, when
+# everything is there.  Only this step uses root rights, through sudo if need
+# be.  A server that is already installed is used as it is; otherwise the
+# newest supported one that the package lists know.
+
+cd "$(dirname "$0")/.." || exit 1
+. tools/common.sh
+
+purpose=${1:?test or quickstart}
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+known() { [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]; }
+
+# The wanted packages that are missing, one a line.
+missing_packages()
+{
+	local package
+
+	for package in "$@"; do
+		installed "$package" || echo "$package"
+	done
+}
+
+wanted_packages()
+{
+	local version
+
+	echo libsimde-dev
+	if [ "$purpose" = test ]; then
+		echo perl libipc-run-perl python3
+		# the version that the sources are formatted with
+		known clang-format-14 && echo clang-format-14
+	else
+		echo python3 python3-numpy python3-scipy
+	fi
+	if ! find_pg_config >/dev/null; then
+		for version in $(printf '%s\n' $supported_versions | sort -rn); do
+			if known "postgresql-server-dev-$version"; then
+				echo "postgresql-$version" "postgresql-server-dev-$version"
+				break
+			fi
+		done
+	fi
+}
+
+# Run as root: install the packages given.
+install_as_root()
+{
+	local log config=/etc/postgresql-common/createcluster.conf own_config=
+
+	log=$(mktemp) || exit 1
+	export DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1
+
+	# Debian starts a server on port 5432 when it installs one for the first
+	# time.  We run our own, so keep it from that this once.
+	if [ ! -e "$config" ]; then
+		own_config=yes
+		mkdir -p "$(dirname "$config")"
+		echo 'create_main_cluster = false' >"$config"
+	fi
+
+	apt-get install -qq -y --no-install-recommends "$@" >"$log" 2>&1 ||
+		{ apt-get update -qq >>"$log" 2>&1 &&
+			apt-get install -qq -y --no-install-recommends "$@" >>"$log" 2>&1; }
+	status=$?
+
+	if [ -n "$own_config" ]; then
+		rm -f "$config"
+		if [ -e /usr/share/postgresql-common/createcluster.conf ]; then
+			UCF_FORCE_CONFFMISS=1 ucf /usr/share/postgresql-common/createcluster.conf \
+				"$config" >>"$log" 2>&1 </dev/null
+		fi
+	fi
+
+	[ $status = 0 ] || tail -n 30 "$log" >&2
+	rm -f "$log"
+	return $status
+}
+
+if [ "$purpose" = --as-root ]; then
+	shift
+	install_as_root "$@"
+	exit
+fi
+
+if ! command -v apt-get >/dev/null; then
+	find_pg_config >/dev/null ||
+		die "no PostgreSQL server with development files found, and no apt-get to install one"
+	say "no apt-get here: taking what is installed"
+	exit 0
+fi
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+	as_root=sudo
+fi
+
+# Without package lists apt knows no names.  English texts are asked for along
+# with them, because the quickstart loads the descriptions.
+if [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ] &&
+	{ [ "$purpose" = quickstart ] || ! find_pg_config >/dev/null ||
+		[ -n "$(missing_packages $(wanted_packages))" ]; }; then
+	say "apt-get update (no package lists yet)"
+	$as_root apt-get update -qq -o Acquire::Languages=en ||
+		die "apt-get update failed"
+fi
+
+missing=$(missing_packages $(wanted_packages))
+if [ -z "$missing" ]; then
+	say "all packages are there"
+else
+	if [ -n "$as_root" ] && ! command -v sudo >/dev/null; then
+		die "not root and no sudo; run as root: apt-get install" $missing
+	fi
+	say "apt-get install" $missing
+	$as_root bash tools/install-packages.sh --as-root $missing ||
+		die "apt-get failed"
+fi
+
+find_pg_config >/dev/null ||
+	die "no PostgreSQL server of version ${supported_versions// /, } with development files"
