@@ -1,0 +1,100 @@
+/*
+ * compat.h
+ *		What differs between PostgreSQL 15, 16, 17 and 18.
+ *
+ * The only user of PG_VERSION_NUM.  Names are those of the newest version
+ * where it has one, so that a version is dropped by deleting its branch here.
+ * Include after postgres.h and before the headers of other modules.
+ */
+#ifndef BASE_COMPAT_H
+#define BASE_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "PostgreSQL 15 or later is required"
+#endif
+
+/* 16 took the varlena macros out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18 wants the name and version of a module next to the magic. */
+#if PG_VERSION_NUM >= 180000
+#define MODULE_MAGIC(name_, version_) \
+	PG_MODULE_MAGIC_EXT(.name = (name_), .version = (version_))
+#else
+#define MODULE_MAGIC(name_, version_) PG_MODULE_MAGIC
+#endif
+
+/* Functions that never return: a keyword in front since 18. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/* ------------------------------------------------------------------------
+ * Relations and their files
+ * ------------------------------------------------------------------------
+ */
+
+/* What ReadRecentBuffer identifies a relation by; RelFileNode before 16. */
+#if PG_VERSION_NUM >= 160000
+#define RelationRelFileLocator(rel) ((rel)->rd_locator)
+#define RelationRelFileNumber(rel)	((rel)->rd_locator.relNumber)
+#else
+#define RelationRelFileLocator(rel) ((rel)->rd_node)
+#define RelationRelFileNumber(rel)	((rel)->rd_node.relNode)
+typedef Oid RelFileNumber;
+#endif
+
+/* ------------------------------------------------------------------------
+ * Vacuum
+ * ------------------------------------------------------------------------
+ */
+
+/* 18 asks whether the caller is ANALYZE. */
+#if PG_VERSION_NUM >= 180000
+#define VacuumDelayPoint()	vacuum_delay_point(false)
+#else
+#define VacuumDelayPoint()	vacuum_delay_point()
+#endif
+
+/* ------------------------------------------------------------------------
+ * The interface of index access methods
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Since 17 the server plans the workers of a build for any access method that
+ * says it can use them; before, a build asks plan_create_index_workers itself.
+ */
+#if PG_VERSION_NUM >= 170000
+#define AmRoutineSetParallelBuild(routine, can) \
+	((routine)->amcanbuildparallel = (can))
+#define PLANNER_SETS_BUILD_WORKERS true
+#else
+#define AmRoutineSetParallelBuild(routine, can) ((void) (can))
+#define PLANNER_SETS_BUILD_WORKERS false
+#endif
+
+/*
+ * A path that must not be taken.  Since 18 the planner compares the number of
+ * disabled nodes before costs; 2 loses even to a node that a setting disables.
+ */
+#if PG_VERSION_NUM >= 180000
+#define IndexPathSetDisabled(index_path) ((index_path)->path.disabled_nodes = 2)
+#else
+#define IndexPathSetDisabled(index_path) ((void) (index_path))
+#endif
+
+/* EXPLAIN ANALYZE shows the number of searches since 18. */
+#if PG_VERSION_NUM >= 180000
+#define IndexScanCountSearch(scan) \
+	do { \
+		if ((scan)->instrument) \
+			(scan)->instrument->nsearches++; \
+	} while (0)
+#else
+#define IndexScanCountSearch(scan) ((void) (scan))
+#endif
+
+#endif							/* BASE_COMPAT_H */
