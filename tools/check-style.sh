@@ -56,16 +56,17 @@ find "$work" \( -name '*.o' -o -name '*.bc' -o -name '*.d' \) -delete
 warnings="-Werror -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers"
 # PGXS passes clang the flags that it has found for gcc.
-clang_only="-Wno-unknown-warning-option -Wno-ignored-optimization-argument"
+clang_only="-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
+	-Wno-ignored-attributes"
 
 compile()
 {
-	make -C "$work/$1" --no-print-directory -k -j "$(nproc)" \
+	make -C "$work/$1" --no-print-directory --output-sync -k -j "$(nproc)" \
 		PG_CONFIG="$pg_config" CC="$2" COPT="$3" objects >"$log" 2>&1
 	status=$?
 	# without the command lines, the messages stand alone
-	sed -i -E "/^($2|make) ?/d" "$log"
-	result $status "$1 compiles without warnings" "$log"
+	grep -vE "^($2|make:) " "$log" >"$log.messages"
+	result $status "$1 compiles without warnings" "$log.messages"
 }
 
 for compiler in gcc clang; do
