@@ -1,0 +1,21 @@
+/*
+ * kernels.h
+ *		The kernel tables of this build.  For distance_dispatch.c and the
+ *		kernel files only; everyone else goes through distance.h.
+ */
+#ifndef DISTANCE_KERNELS_H
+#define DISTANCE_KERNELS_H
+
+#include "distance/distance.h"
+
+/* SSE2 on x86, NEON on Arm, portable C elsewhere */
+extern const DistanceKernels distance_kernels_baseline;
+
+#if defined(__x86_64__)
+#define DISTANCE_HAVE_X86_KERNELS
+extern const DistanceKernels distance_kernels_avx2;
+extern const DistanceKernels distance_kernels_avx512;
+extern const DistanceKernels distance_kernels_avx512vnni;
+#endif
+
+#endif							/* DISTANCE_KERNELS_H */
