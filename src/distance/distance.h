@@ -81,7 +81,8 @@ typedef struct DistanceKernels
 									 uint32 dim);
 
 	/*
-	 * Parts of a rotation, bit for bit the same in every table.
+	 * Parts of a rotation, bit for bit the same in every table, on arrays
+	 * aligned as floats are.
 	 *
 	 * hadamard_f32: in-place Walsh-Hadamard transform of 2^log2_n values, not
 	 * scaled.

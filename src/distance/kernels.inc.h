@@ -240,15 +240,21 @@ static FloatRange
 range_f32(const float *x, uint32 dim)
 {
 	FloatRange	range;
-	VF			first = vf_set1(x[0]);
-	VF			min0 = first,
-				min1 = first,
-				min2 = first,
-				min3 = first;
-	VF			max0 = first,
-				max1 = first,
-				max2 = first,
-				max3 = first;
+	float		x0;
+	VF			first;
+	VF			min0,
+				min1,
+				min2,
+				min3;
+	VF			max0,
+				max1,
+				max2,
+				max3;
+
+	memcpy(&x0, x, sizeof(x0)); /* x may be misaligned */
+	first = vf_set1(x0);
+	min0 = min1 = min2 = min3 = first;
+	max0 = max1 = max2 = max3 = first;
 
 #define EXTEND(k, v) \
 	do { \

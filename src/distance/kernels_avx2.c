@@ -203,8 +203,7 @@ vc_load_i16_tail(const int16 *x, uint32 dim, uint32 n)
 
 	if (dim >= VC_CODES)
 		return vc_keep_tail(vc_load_i16(x + dim - VC_CODES), n);
-	for (uint32 i = 0; i < n; i++)
-		small[VC_CODES - n + i] = x[i];
+	memcpy(small + VC_CODES - n, x, n * sizeof(int16));
 	return vc_load_i16(small);
 }
 

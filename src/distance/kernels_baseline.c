@@ -86,8 +86,15 @@ static inline VF
 vf_load_tail(const float *x, uint32 dim, uint32 n)
 {
 	const float *tail = x + dim - n;
+	float		lanes[VF_LANES] = {0};
 
-	return simde_mm_set_ps(0, n > 2 ? tail[2] : 0, n > 1 ? tail[1] : 0, tail[0]);
+	if (n == 1)
+		memcpy(lanes, tail, sizeof(float));
+	else if (n == 2)
+		memcpy(lanes, tail, 2 * sizeof(float));
+	else
+		memcpy(lanes, tail, 3 * sizeof(float));
+	return vf_load(lanes);
 }
 
 static inline VI
@@ -207,8 +214,7 @@ vc_load_i16_tail(const int16 *x, uint32 dim, uint32 n)
 
 	if (dim >= VC_CODES)
 		return vc_keep_tail(vc_load_i16(x + dim - VC_CODES), n);
-	for (uint32 i = 0; i < n; i++)
-		small[VC_CODES - n + i] = x[i];
+	memcpy(small + VC_CODES - n, x, n * sizeof(int16));
 	return vc_load_i16(small);
 }
 

@@ -32,7 +32,7 @@ buffer_create(Size bytes, int shift)
 {
 	Buffer		buffer;
 
-	buffer.start = malloc(bytes + shift);
+	buffer.start = calloc(1, bytes + shift);
 	if (buffer.start == NULL)
 		abort();
 	buffer.array = buffer.start + shift;

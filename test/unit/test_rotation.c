@@ -49,7 +49,7 @@ test_isometry(void)
 	for (int i = 0; i < (int) lengthof(dims); i++)
 	{
 		uint32		dim = dims[i];
-		double		tolerance = 1e-6 * dim;
+		double		tolerance = 2e-6 * (dim + 20);
 		Rotation	rotation;
 
 		fill(dim);
