@@ -82,7 +82,8 @@ copy_tree()
 	mkdir -p "$1" &&
 		tar -cf - --exclude=./.git --exclude=./.quickstart \
 			--exclude='*.o' --exclude='*.bc' --exclude='*.d' --exclude='*.so' \
-			--exclude=./results --exclude=./tmp_check --exclude=./log . |
+			--exclude=./results --exclude=./tmp_check --exclude=./log \
+			--exclude=./test/unit/build . |
 		tar -xf - -C "$1" --no-same-owner &&
 		if [ "$(id -u)" = 0 ]; then
 			chown -R "$(as_server_user id -un):" "$1"
