@@ -83,7 +83,7 @@ $(eval $(call isa_flags,avx512vnni,$(AVX512_CFLAGS) -mavx512vnni))
 endif
 
 $(SQL_SCRIPT): $(SQL_PARTS) Makefile
-	{ echo '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit' && \
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit' && \
 	  for part in $(SQL_PARTS); do echo && cat $$part || exit 1; done; } >$@.tmp
 	mv $@.tmp $@
 
