@@ -1,0 +1,417 @@
+/*
+ * hnsw.h
+ *		What the parts of the hnsw access method share.
+ *
+ * README has the rules for locks, WAL and vacuum that the comments here cite
+ * by number.
+ */
+#ifndef HNSW_H
+#define HNSW_H
+
+#include "access/amapi.h"
+#include "access/generic_xlog.h"
+#include "access/genam.h"
+#include "nodes/execnodes.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+#include "hnsw/hnsw_format.h"
+#include "index/opclass.h"
+#include "quantize/rotation.h"
+#include "quantize/sq8.h"
+
+/* Index options and their ranges: those of pgvector. */
+#define HNSW_DEFAULT_M					16
+#define HNSW_MIN_M						2
+#define HNSW_MAX_M						100
+#define HNSW_DEFAULT_EF_CONSTRUCTION	64
+#define HNSW_MIN_EF_CONSTRUCTION		4
+#define HNSW_MAX_EF_CONSTRUCTION		1000
+
+/* A code slot; the code has to fit a page. */
+#define HNSW_CODE_BYTES(dimensions) INTALIGN(SQ8_CODE_BYTES(dimensions))
+#define HNSW_MAX_DIMENSIONS (HNSW_PAGE_CAPACITY - SQ8_CODE_BYTES(0))
+
+typedef struct HnswOptions
+{
+	int32		vl_len_;
+	int			m;
+	int			ef_construction;
+} HnswOptions;
+
+/* hnsw_options.c */
+extern void hnsw_options_init(void);
+extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
+extern int	hnsw_option_m(Relation index);
+extern int	hnsw_option_ef_construction(Relation index);
+
+/* ------------------------------------------------------------------------
+ * hnsw_code.c: values to codes and distances.
+ * ------------------------------------------------------------------------
+ */
+typedef struct HnswCoder
+{
+	VectorOpclass opclass;
+	Sq8Metric	metric;			/* of the codes; cosine is L2 on the sphere */
+	uint32		dimensions;
+	uint64		seed;
+	bool		normalize;
+	bool		rotate;
+	Rotation	rotation;
+	float	   *floats;			/* work space */
+} HnswCoder;
+
+typedef struct HnswQuery
+{
+	const HnswCoder *coder;
+	const void *value;			/* detoasted value; NULL: no order wanted */
+	Sq8Query	sq8;
+	int16	   *levels;
+	float	   *floats;
+} HnswQuery;
+
+/* Set up for an opclass; allocates in the current memory context. */
+extern void hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
+							uint32 dimensions, uint64 seed);
+
+/*
+ * Encode a detoasted value of the right number of dimensions.  False if it is
+ * not indexed: a zero vector has no direction, so cosine leaves it out.
+ */
+extern bool hnsw_encode(HnswCoder *coder, const void *value, Sq8Code *code);
+
+/*
+ * Prepare a query; memory comes from the current context.  value is kept by
+ * reference; NULL or a zero vector under cosine give a query without order.
+ */
+extern void hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value);
+
+/* A query for the vector that a code stands for; it has no exact value. */
+extern void hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
+									  const Sq8Code *code);
+
+/* Raise pgvector's error unless the value has the index's dimensions. */
+extern void hnsw_check_dimensions(const HnswCoder *coder, const void *value);
+
+extern uint64 hnsw_value_hash(const HnswCoder *coder, const void *value);
+
+/* The exact distance that the SQL operator gives. */
+extern double hnsw_exact_distance(const HnswQuery *query, const void *value);
+
+/* A lower bound of hnsw_exact_distance from an estimate and its error bound. */
+extern double hnsw_lower_bound(const HnswCoder *coder, float estimate, float error);
+
+static inline float
+hnsw_code_distance(const HnswCoder *coder, const Sq8Code *a, const Sq8Code *b)
+{
+	return sq8_code_distance(coder->metric, a, b, coder->dimensions);
+}
+
+/* ------------------------------------------------------------------------
+ * hnsw_page.c: the metapage, the extent directory, places and reading.
+ * ------------------------------------------------------------------------
+ */
+
+/* The directory: grows only, so an old copy is short but never wrong. */
+typedef struct HnswDirectory
+{
+	uint32		num_extents;
+	HnswExtentLayout extents[FLEXIBLE_ARRAY_MEMBER];
+} HnswDirectory;
+
+/*
+ * An index opened for work.  Lives in one memory context, holds no locks and
+ * no pins.
+ */
+typedef struct HnswIndex
+{
+	Relation	rel;
+	MemoryContext context;
+	uint32		dimensions;
+	uint32		m;
+	uint32		ef_construction;
+	uint64		seed;
+	HnswGeometry geometry;
+	HnswCoder	coder;
+	HnswDirectory *directory;
+	bool		lock_codes;		/* in recovery: rule R2 */
+	bool		building;		/* ambuild: pages are logged at the end */
+} HnswIndex;
+
+typedef struct HnswEntryPoint
+{
+	HnswElement element;		/* HNSW_NONE: the graph is empty */
+	int			level;
+} HnswEntryPoint;
+
+/* A slot of one of the arrays. */
+typedef struct HnswPlace
+{
+	BlockNumber block;
+	uint32		slot;
+} HnswPlace;
+
+extern HnswIndex *hnsw_open(Relation rel);
+
+/* Read the metapage: entry point, and the directory if it has grown. */
+extern HnswEntryPoint hnsw_read_entry_point(HnswIndex *index);
+extern void hnsw_refresh_directory(HnswIndex *index);
+
+/* The extent of a number; ERRCODE_INDEX_CORRUPTED if there is none. */
+extern const HnswExtentLayout *hnsw_find_extent(HnswIndex *index, HnswElement number);
+
+/* Is the number one of an element, rather than of a further row? */
+extern bool hnsw_is_element_number(HnswIndex *index, HnswElement number);
+
+extern HnswPlace hnsw_entry_place(HnswIndex *index, HnswElement number);
+extern HnswPlace hnsw_list_place(HnswIndex *index, HnswElement element, int level);
+extern HnswPlace hnsw_code_place(HnswIndex *index, HnswElement element);
+extern int	hnsw_level(HnswIndex *index, HnswElement element);
+
+static inline uint32
+hnsw_list_capacity(const HnswIndex *index, int level)
+{
+	return level == 0 ? 2 * index->m : index->m;
+}
+
+/* Pin a page; raise ERRCODE_INDEX_CORRUPTED unless it is of that kind. */
+extern Buffer hnsw_pin_page(HnswIndex *index, BlockNumber block);
+extern void hnsw_check_page(HnswIndex *index, Buffer buffer, HnswPageKind kind);
+
+/*
+ * Copy a slot under a share lock.  hnsw_read_list needs room for the level's
+ * capacity and returns the number of edges.
+ */
+extern HnswEntry hnsw_read_entry(HnswIndex *index, HnswElement number);
+extern uint32 hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges);
+extern void hnsw_read_code(HnswIndex *index, HnswElement element, Sq8Code *code);
+
+/*
+ * A code in place, in a pinned page: rule R2.  hnsw_unpin_code ends it.
+ */
+static inline const Sq8Code *
+hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
+{
+	return (const Sq8Code *) HnswPageGetSlot(BufferGetPage(buffer), slot,
+											 index->geometry.code_bytes);
+}
+
+extern Buffer hnsw_pin_code_page(HnswIndex *index, BlockNumber block);
+extern void hnsw_unpin_code_page(HnswIndex *index, Buffer buffer);
+
+/* Create the metapage of a new index in a fork, logged if needed. */
+extern void hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
+								 const VectorOpclass *opclass, uint64 seed);
+
+/* Number of dimensions of the indexed column; pgvector's errors. */
+extern uint32 hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass);
+
+/* ------------------------------------------------------------------------
+ * hnsw_edit.c: every change of pages, as WAL records.
+ * ------------------------------------------------------------------------
+ */
+#define HNSW_EDIT_MAX_PAGES MAX_GENERIC_XLOG_PAGES
+
+typedef struct HnswEdit
+{
+	HnswIndex  *index;
+	GenericXLogState *xlog;		/* NULL until the first registered page */
+	int			num_pages;
+	Buffer		buffers[HNSW_EDIT_MAX_PAGES];
+	Page		images[HNSW_EDIT_MAX_PAGES];	/* NULL: not registered */
+} HnswEdit;
+
+extern void hnsw_edit_start(HnswEdit *edit, HnswIndex *index);
+
+/*
+ * Lock a page exclusively, in ascending block order within one edit (rule
+ * L1), and return its number within the edit.  A page never written before is
+ * allowed; reads through hnsw_edit_peek give NULL for it.
+ */
+extern int	hnsw_edit_lock(HnswEdit *edit, BlockNumber block, HnswPageKind kind);
+
+/* The page as it is, for reading. */
+extern Page hnsw_edit_peek(HnswEdit *edit, int page);
+
+/* Its image for writing; initialises a page never written before. */
+extern Page hnsw_edit_image(HnswEdit *edit, int page, HnswPageKind kind);
+
+/* Write everything as one WAL record; or drop all changes.  Both unlock. */
+extern void hnsw_edit_finish(HnswEdit *edit);
+extern void hnsw_edit_abort(HnswEdit *edit);
+
+/* Initialise a page in memory, slots zeroed. */
+extern void hnsw_init_page(const HnswGeometry *geometry, Page page, HnswPageKind kind);
+
+/* ------------------------------------------------------------------------
+ * hnsw_alloc.c: entry slots for new rows.
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Write a new element: entry, code and level-0 list, in one record.  Returns
+ * its number.  Nothing points to it yet.
+ */
+extern HnswElement hnsw_add_element(HnswIndex *index, const Sq8Code *code, uint64 hash,
+									ItemPointer tid, const uint32 *edges, uint32 count);
+
+typedef enum HnswAddRowResult
+{
+	HNSW_ROW_ADDED,
+	HNSW_ROW_REFUSED			/* the element is dying or another one by now */
+} HnswAddRowResult;
+
+/* Add a row to an element of equal value. */
+extern HnswAddRowResult hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash,
+									 ItemPointer tid);
+
+/* Give an entries page back to its supply after slots became free. */
+extern void hnsw_supply_page(HnswIndex *index, BlockNumber block, HnswSupplyKind kind);
+
+/* ------------------------------------------------------------------------
+ * hnsw_search.c: best-first search.
+ * ------------------------------------------------------------------------
+ */
+typedef struct HnswCandidate
+{
+	float		distance;		/* estimate */
+	float		error;			/* bound on its error */
+	uint32		element;		/* top bit: expanded */
+} HnswCandidate;
+
+#define HNSW_EXPANDED			((uint32) 0x80000000)
+#define HnswCandidateElement(c) ((HnswElement) ((c)->element & ~HNSW_EXPANDED))
+
+struct visited_hash;
+
+/*
+ * A search on one level.  beam[0 .. beam_count) are the best candidates found,
+ * nearest first, at most beam_limit; the others are in `rest`, which turns
+ * into a heap when the beam is widened.
+ */
+typedef struct HnswSearch
+{
+	HnswIndex  *index;
+	const HnswQuery *query;
+	MemoryContext context;
+	int			level;
+	struct visited_hash *visited;
+	HnswCandidate *beam;
+	int			beam_count;
+	int			beam_limit;
+	int			beam_allocated;
+	int			next;			/* no candidate before this is unexpanded */
+	HnswCandidate *rest;
+	int			rest_count;
+	int			rest_allocated;
+	bool		rest_is_heap;
+	int64		scored;			/* codes compared so far */
+	uint32	   *edges;			/* work space */
+	HnswElement *hop;
+} HnswSearch;
+
+/* Memory comes from the current context; the query must outlive the search. */
+extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query);
+
+/* Greedy walk from the entry point to the nearest element found on `level`. */
+extern HnswCandidate hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level);
+
+/* Search a level from candidates (not in the beam itself), with a beam of ef. */
+extern void hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count,
+							  int level, int ef);
+
+/*
+ * Widen the beam by `more` candidates and go on.  False if nothing is left.
+ */
+extern bool hnsw_search_widen(HnswSearch *search, int more);
+
+/* Remove the first `count` candidates of the beam; beam_limit shrinks too. */
+extern void hnsw_search_consume(HnswSearch *search, int count);
+
+extern Size hnsw_search_memory(const HnswSearch *search);
+
+/* ------------------------------------------------------------------------
+ * hnsw_select.c: which candidates become neighbours.
+ * ------------------------------------------------------------------------
+ */
+typedef struct HnswNeighbour
+{
+	float		distance;		/* to the element whose list it is */
+	uint32		edge;			/* element number, maybe protected */
+	const Sq8Code *code;
+} HnswNeighbour;
+
+/*
+ * The selection heuristic (Malkov & Yashunin 2018, Algorithm 4): keep a
+ * candidate unless one kept already is nearer to it than the base.  Protected
+ * candidates are always kept.  `candidates` is sorted by distance here; the
+ * kept ones, at most `limit`, are moved to its front, their number returned.
+ */
+extern int	hnsw_select_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
+								   int count, int limit);
+
+/* ------------------------------------------------------------------------
+ * The rest, by file.
+ * ------------------------------------------------------------------------
+ */
+
+/* hnsw_build.c */
+extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *index_info);
+extern void hnsw_build_empty(Relation index);
+
+/* hnsw_insert.c */
+extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
+						Relation heap, IndexUniqueCheck check_unique,
+						bool index_unchanged, IndexInfo *index_info);
+
+/* Insert a detoasted value; the caller holds the insert lock (rule L3). */
+extern void hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid);
+
+/*
+ * Make sure that `element` gets an edge to `target`, a protected one if asked
+ * for.  False if its list is full of protected edges.
+ */
+extern bool hnsw_add_edge(HnswIndex *index, HnswElement element, int level,
+						  HnswElement target, bool protected_edge);
+
+/*
+ * Link an element whose slot is written but which nothing points to: with live
+ * elements near it, or as the entry point if there are none.
+ */
+extern void hnsw_link_element(HnswIndex *index, HnswElement element);
+
+/* Change the entry point if it still is the expected one. */
+extern bool hnsw_replace_entry_point(HnswIndex *index, HnswElement expected,
+									 HnswElement element, int level);
+
+/* Replace a list if it still is the expected one. */
+extern bool hnsw_replace_list(HnswIndex *index, HnswElement element, int level,
+							  const uint32 *expected, uint32 expected_count,
+							  const uint32 *edges, uint32 count);
+
+/* hnsw_vacuum.c */
+extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info,
+											   IndexBulkDeleteResult *stats,
+											   IndexBulkDeleteCallback callback,
+											   void *callback_state);
+extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
+												  IndexBulkDeleteResult *stats);
+
+/* hnsw_scan.c */
+extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);
+extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
+						ScanKey orderbys, int norderbys);
+extern bool hnsw_get_tuple(IndexScanDesc scan, ScanDirection dir);
+extern void hnsw_end_scan(IndexScanDesc scan);
+
+/* hnsw_cost.c */
+extern void hnsw_cost_estimate(struct PlannerInfo *root, struct IndexPath *path,
+							   double loop_count, Cost *startup_cost, Cost *total_cost,
+							   Selectivity *selectivity, double *correlation,
+							   double *pages);
+
+/* hnsw_validate.c */
+extern bool hnsw_validate(Oid opclass_oid);
+
+#endif							/* HNSW_H */

@@ -1,0 +1,172 @@
+/*
+ * hnsw_code.c
+ *		Values to codes, and the distances between queries, codes and values.
+ *
+ * The graph is built and searched on 8-bit codes (quantize/sq8.h); the exact
+ * distance of the SQL operator decides the order of results.  Cosine distance
+ * is the squared L2 distance of the normalized vectors, halved, so its codes
+ * are L2 codes of points on the unit sphere.
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "hnsw/hnsw.h"
+
+/*
+ * Allowance for float32 rounding in the operator's own distance, relative to
+ * its value: the accumulated error of a sum of up to 16,000 terms in 16 or
+ * more lanes.
+ */
+#define OPERATOR_ROUNDING 1e-5
+
+void
+hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass, uint32 dimensions,
+				uint64 seed)
+{
+	coder->opclass = *opclass;
+	coder->dimensions = dimensions;
+	coder->seed = seed;
+	coder->normalize = opclass->metric == METRIC_COSINE;
+	coder->rotate = false;
+	coder->floats = palloc(sizeof(float) * dimensions);
+
+	switch (opclass->metric)
+	{
+		case METRIC_L2:
+		case METRIC_COSINE:
+			coder->metric = SQ8_L2;
+			break;
+		case METRIC_IP:
+			coder->metric = SQ8_IP;
+			break;
+		case METRIC_L1:
+			coder->metric = SQ8_L1;
+			break;
+	}
+}
+
+/* Scale to length 1, in double since squares of floats over- and underflow. */
+static bool
+normalize(const float *in, float *out, uint32 dim)
+{
+	double		norm = 0;
+
+	for (uint32 i = 0; i < dim; i++)
+		norm += (double) in[i] * in[i];
+	if (norm == 0)
+		return false;
+
+	norm = sqrt(norm);
+	for (uint32 i = 0; i < dim; i++)
+		out[i] = (float) (in[i] / norm);
+	return true;
+}
+
+/*
+ * The floats that a value's code is made of: in the value itself or in work.
+ * NULL if it has none.
+ */
+static const float *
+code_floats(const HnswCoder *coder, const void *value, float *work)
+{
+	const float *x = coder->opclass.type->floats(value, work);
+
+	if (coder->normalize)
+	{
+		if (!normalize(x, work, coder->dimensions))
+			return NULL;
+		x = work;
+	}
+	if (coder->rotate)
+	{
+		rotation_apply(&coder->rotation, x, work);
+		x = work;
+	}
+	return x;
+}
+
+bool
+hnsw_encode(HnswCoder *coder, const void *value, Sq8Code *code)
+{
+	const float *x = code_floats(coder, value, coder->floats);
+
+	if (x == NULL)
+		return false;
+	sq8_encode(coder->metric, x, coder->dimensions, code);
+	return true;
+}
+
+void
+hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
+{
+	const float *x = NULL;
+
+	query->coder = coder;
+	query->levels = palloc(sizeof(int16) * coder->dimensions);
+	query->floats = palloc(sizeof(float) * coder->dimensions);
+	if (value != NULL)
+		x = code_floats(coder, value, query->floats);
+	query->value = x == NULL ? NULL : value;
+
+	if (x == NULL)
+	{
+		/* any query serves to walk the graph */
+		memset(query->floats, 0, sizeof(float) * coder->dimensions);
+		x = query->floats;
+	}
+	sq8_prepare_query(coder->metric, x, coder->dimensions, query->levels, &query->sq8);
+}
+
+void
+hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder, const Sq8Code *code)
+{
+	query->coder = coder;
+	query->value = NULL;
+	query->levels = palloc(sizeof(int16) * coder->dimensions);
+	query->floats = palloc(sizeof(float) * coder->dimensions);
+	sq8_decode(code, coder->dimensions, query->floats);
+	sq8_prepare_query(coder->metric, query->floats, coder->dimensions, query->levels,
+					  &query->sq8);
+}
+
+void
+hnsw_check_dimensions(const HnswCoder *coder, const void *value)
+{
+	int			dimensions = coder->opclass.type->dimensions(value);
+
+	if (dimensions != (int) coder->dimensions)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("different %s dimensions %d and %u",
+						coder->opclass.type->name, dimensions, coder->dimensions)));
+}
+
+uint64
+hnsw_value_hash(const HnswCoder *coder, const void *value)
+{
+	return coder->opclass.type->hash(value, coder->seed);
+}
+
+double
+hnsw_exact_distance(const HnswQuery *query, const void *value)
+{
+	const VectorOpclass *opclass = &query->coder->opclass;
+
+	return opclass->type->distance(opclass->metric, query->value, value);
+}
+
+double
+hnsw_lower_bound(const HnswCoder *coder, float estimate, float error)
+{
+	double		bound = (double) estimate - error;
+
+	if (coder->opclass.metric == METRIC_COSINE)
+	{
+		/* from chord to cosine distance; 1 - cosine rounds near 1 */
+		bound = bound > 0 ? bound * bound / 2 : 0;
+		return bound - OPERATOR_ROUNDING;
+	}
+	return bound - fabs(bound) * OPERATOR_ROUNDING;
+}

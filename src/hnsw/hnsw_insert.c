@@ -1,0 +1,660 @@
+/*
+ * hnsw_insert.c
+ *		Insertion of one row into the graph on pages.
+ *
+ * The caller holds the insert lock in share mode (rule L3), so that vacuum can
+ * wait for inserts that began before it marked elements as dying.  No other
+ * lock is held between page visits: lists are computed without locks from
+ * copies and replaced only if they have not changed meanwhile (rule L2).
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+#include "hnsw/hnsw.h"
+
+/* How often a search is widened to find live elements among dead ones. */
+#define MAX_WIDENINGS_FOR_LIVE 8
+
+/* ------------------------------------------------------------------------
+ * Changing lists
+ * ------------------------------------------------------------------------
+ */
+
+/* A list change that is ready to be written. */
+typedef struct ListChange
+{
+	HnswElement element;
+	HnswPlace	at;
+	uint32	   *expected;		/* what it was computed from */
+	uint32		expected_count;
+	uint32	   *edges;
+	uint32		count;
+	bool		done;
+} ListChange;
+
+static HnswList *
+list_in_page(HnswIndex *index, Page page, uint32 slot, int level)
+{
+	return (HnswList *) HnswPageGetSlot(page, slot,
+										level == 0 ? index->geometry.list_bytes :
+										index->geometry.upper_bytes);
+}
+
+/*
+ * Write the changes of lists of one level that still apply, several pages to a
+ * WAL record; sets done on those.  Sorts the array by block.
+ */
+static int
+compare_changes(const void *a, const void *b)
+{
+	const ListChange *ca = a;
+	const ListChange *cb = b;
+
+	if (ca->at.block != cb->at.block)
+		return ca->at.block < cb->at.block ? -1 : 1;
+	return 0;
+}
+
+static void
+write_changes(HnswIndex *index, int level, ListChange *changes, int num_changes)
+{
+	HnswPageKind kind = level == 0 ? HNSW_PAGE_EDGES : HNSW_PAGE_UPPER;
+	int			i = 0;
+
+	qsort(changes, num_changes, sizeof(ListChange), compare_changes);
+	while (i < num_changes)
+	{
+		HnswEdit	edit;
+		int			first = i;
+		int			page = -1;
+		bool		registered = false;
+
+		CHECK_FOR_INTERRUPTS();
+
+		/* lock the next pages, then see which lists are as expected */
+		hnsw_edit_start(&edit, index);
+		for (; i < num_changes; i++)
+		{
+			bool		same = i > first && changes[i].at.block == changes[i - 1].at.block;
+
+			if (!same && edit.num_pages == HNSW_EDIT_MAX_PAGES)
+				break;
+			if (!same)
+				page = hnsw_edit_lock(&edit, changes[i].at.block, kind);
+		}
+
+		page = -1;
+		for (int j = first; j < i; j++)
+		{
+			ListChange *change = &changes[j];
+			Page		current;
+			HnswList   *list;
+
+			if (j == first || change->at.block != changes[j - 1].at.block)
+				page++;
+			current = edit.images[page] != NULL ? edit.images[page] :
+				hnsw_edit_peek(&edit, page);
+			if (current == NULL)
+			{
+				if (change->expected_count != 0)
+					continue;
+			}
+			else
+			{
+				list = list_in_page(index, current, change->at.slot, level);
+				if (list->count != change->expected_count ||
+					memcmp(list->edges, change->expected, sizeof(uint32) * list->count) != 0)
+					continue;
+			}
+
+			list = list_in_page(index, hnsw_edit_image(&edit, page, kind),
+								change->at.slot, level);
+			list->count = change->count;
+			memcpy(list->edges, change->edges, sizeof(uint32) * change->count);
+			change->done = true;
+			registered = true;
+		}
+		if (registered)
+			hnsw_edit_finish(&edit);
+		else
+			hnsw_edit_abort(&edit);
+	}
+}
+
+bool
+hnsw_replace_list(HnswIndex *index, HnswElement element, int level,
+				  const uint32 *expected, uint32 expected_count,
+				  const uint32 *edges, uint32 count)
+{
+	ListChange	change;
+
+	change.element = element;
+	change.at = hnsw_list_place(index, element, level);
+	change.expected = (uint32 *) expected;
+	change.expected_count = expected_count;
+	change.edges = (uint32 *) edges;
+	change.count = count;
+	change.done = false;
+	write_changes(index, level, &change, 1);
+	return change.done;
+}
+
+/*
+ * Compute the list that results from adding an edge to `target`.  Returns
+ * false if nothing is to be written: the edge is there already, or the
+ * selection does not take it.
+ */
+static bool
+list_with_edge(HnswIndex *index, HnswElement element, int level,
+			   const uint32 *edges, uint32 count, uint32 new_edge,
+			   uint32 *result, uint32 *result_count)
+{
+	uint32		capacity = hnsw_list_capacity(index, level);
+	HnswElement target = HNSW_EDGE_TARGET(new_edge);
+	HnswNeighbour *candidates;
+	char	   *codes;
+	Sq8Code    *base;
+	bool		taken = false;
+	int			kept;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (HNSW_EDGE_TARGET(edges[i]) != target)
+			continue;
+		if (!HNSW_EDGE_IS_PROTECTED(new_edge) || HNSW_EDGE_IS_PROTECTED(edges[i]))
+			return false;
+		memcpy(result, edges, sizeof(uint32) * count);
+		result[i] |= HNSW_PROTECTED;
+		*result_count = count;
+		return true;
+	}
+
+	if (count < capacity)
+	{
+		memcpy(result, edges, sizeof(uint32) * count);
+		result[count] = new_edge;
+		*result_count = count + 1;
+		return true;
+	}
+
+	/* full: select among the old edges and the new one */
+	candidates = palloc(sizeof(HnswNeighbour) * (count + 1));
+	codes = palloc((Size) index->geometry.code_bytes * (count + 2));
+	base = (Sq8Code *) (codes + (Size) index->geometry.code_bytes * (count + 1));
+	hnsw_read_code(index, element, base);
+	for (uint32 i = 0; i <= count; i++)
+	{
+		Sq8Code    *code = (Sq8Code *) (codes + (Size) index->geometry.code_bytes * i);
+
+		candidates[i].edge = i < count ? edges[i] : new_edge;
+		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
+		candidates[i].code = code;
+		candidates[i].distance = hnsw_code_distance(&index->coder, base, code);
+	}
+	kept = hnsw_select_neighbours(&index->coder, candidates, count + 1, capacity);
+	for (int i = 0; i < kept; i++)
+	{
+		result[i] = candidates[i].edge;
+		taken |= HNSW_EDGE_TARGET(candidates[i].edge) == target;
+	}
+	*result_count = kept;
+	pfree(codes);
+	pfree(candidates);
+	return taken;
+}
+
+/* The number of protected edges in a list. */
+static uint32
+count_protected(const uint32 *edges, uint32 count)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < count; i++)
+		n += HNSW_EDGE_IS_PROTECTED(edges[i]);
+	return n;
+}
+
+bool
+hnsw_add_edge(HnswIndex *index, HnswElement element, int level, HnswElement target,
+			  bool protected_edge)
+{
+	uint32		capacity = hnsw_list_capacity(index, level);
+	uint32	   *old_edges = palloc(sizeof(uint32) * capacity);
+	uint32	   *new_edges = palloc(sizeof(uint32) * (capacity + 1));
+	bool		added = true;
+
+	for (;;)
+	{
+		uint32		old_count = hnsw_read_list(index, element, level, old_edges);
+		uint32		new_count;
+
+		if (protected_edge && count_protected(old_edges, old_count) >= capacity)
+		{
+			added = false;
+			break;
+		}
+		if (!list_with_edge(index, element, level, old_edges, old_count,
+							protected_edge ? target | HNSW_PROTECTED : target,
+							new_edges, &new_count))
+			break;
+		if (hnsw_replace_list(index, element, level, old_edges, old_count,
+							  new_edges, new_count))
+			break;
+	}
+	pfree(old_edges);
+	pfree(new_edges);
+	return added;
+}
+
+/*
+ * Give all elements of a new element's list on a level an edge back to it.
+ */
+static void
+add_backlinks(HnswIndex *index, HnswElement element, int level, const uint32 *edges,
+			  uint32 count)
+{
+	uint32		capacity = hnsw_list_capacity(index, level);
+	ListChange *changes = palloc(sizeof(ListChange) * count);
+	int			num_changes = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		ListChange *change = &changes[num_changes];
+		uint32		new_edge = element;
+
+		if (HNSW_EDGE_IS_PROTECTED(edges[i]))
+			new_edge |= HNSW_PROTECTED;
+		change->element = HNSW_EDGE_TARGET(edges[i]);
+		change->at = hnsw_list_place(index, change->element, level);
+		change->expected = palloc(sizeof(uint32) * capacity);
+		change->edges = palloc(sizeof(uint32) * (capacity + 1));
+		change->done = false;
+		change->expected_count = hnsw_read_list(index, change->element, level, change->expected);
+		if (HNSW_EDGE_IS_PROTECTED(new_edge) &&
+			count_protected(change->expected, change->expected_count) >= capacity)
+			continue;
+		if (list_with_edge(index, change->element, level, change->expected,
+						   change->expected_count, new_edge,
+						   change->edges, &change->count))
+			num_changes++;
+	}
+	write_changes(index, level, changes, num_changes);
+
+	/* lists that others changed in the meantime, one by one */
+	for (int i = 0; i < num_changes; i++)
+	{
+		bool		protected_edge = false;
+
+		if (changes[i].done)
+			continue;
+		for (uint32 j = 0; j < count; j++)
+		{
+			if (HNSW_EDGE_TARGET(edges[j]) == changes[i].element)
+				protected_edge = HNSW_EDGE_IS_PROTECTED(edges[j]);
+		}
+		(void) hnsw_add_edge(index, changes[i].element, level, element, protected_edge);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Finding neighbours
+ * ------------------------------------------------------------------------
+ */
+
+/* A found element that a new one may be linked to. */
+typedef struct LiveCandidate
+{
+	float		distance;
+	float		error;
+	HnswElement element;
+	uint64		hash;
+} LiveCandidate;
+
+/*
+ * Append the beam's live elements from position `from` on.  Ghosts and dying
+ * elements are passed through by searches, but get no new edges.
+ */
+static int
+append_live(HnswSearch *search, int from, LiveCandidate *live, int count)
+{
+	for (int i = from; i < search->beam_count; i++)
+	{
+		HnswElement element = HnswCandidateElement(&search->beam[i]);
+		HnswEntry	entry = hnsw_read_entry(search->index, element);
+
+		if (entry.state != HNSW_ENTRY_ELEMENT ||
+			(!ItemPointerIsValid(&entry.tid) && entry.next == HNSW_NONE))
+			continue;
+		live[count].distance = search->beam[i].distance;
+		live[count].error = search->beam[i].error;
+		live[count].element = element;
+		live[count].hash = entry.hash_or_head | ((uint64) entry.hash_high << 32);
+		count++;
+	}
+	return count;
+}
+
+/*
+ * Search a level for live elements near the query.  *live is palloc'd.  The
+ * search is widened while it meets hardly any live element, and goes on to the
+ * end of the graph rather than finding none.
+ */
+static int
+find_live(HnswSearch *search, const HnswCandidate *start, int level, LiveCandidate **live)
+{
+	HnswIndex  *index = search->index;
+	int			wanted = Min((int) index->m, (int) index->ef_construction);
+	int			count = 0;
+	int			seen = 0;
+
+	*live = NULL;
+	hnsw_search_level(search, start, 1, level, index->ef_construction);
+	for (int round = 0;; round++)
+	{
+		Size		size = sizeof(LiveCandidate) * (count + search->beam_count + 1);
+
+		*live = *live == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) :
+			repalloc_huge(*live, size);
+		count = append_live(search, 0, *live, count);
+		seen = search->beam_count;
+		if (count >= wanted || (count > 0 && round >= MAX_WIDENINGS_FOR_LIVE))
+			break;
+		hnsw_search_consume(search, seen);
+		if (!hnsw_search_widen(search, index->ef_construction))
+			break;
+	}
+	return count;
+}
+
+/*
+ * Choose the neighbours of a new element on a level.  edges has room for the
+ * level's capacity.  On level 0 one of them becomes the parent, whose edges to
+ * and from the new element are protected (README, "Reachability").
+ */
+static uint32
+choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live, int level,
+				  uint32 *edges)
+{
+	int			num_candidates = Min(num_live, (int) index->ef_construction);
+	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * num_candidates);
+	char	   *codes = palloc_extended((Size) index->geometry.code_bytes * num_candidates,
+										MCXT_ALLOC_HUGE);
+	uint32	   *their_edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, level));
+	int			count;
+
+	for (int i = 0; i < num_candidates; i++)
+	{
+		Sq8Code    *code = (Sq8Code *) (codes + (Size) index->geometry.code_bytes * i);
+
+		hnsw_read_code(index, live[i].element, code);
+		candidates[i].code = code;
+		candidates[i].edge = live[i].element;
+		candidates[i].distance = live[i].distance;
+	}
+	count = hnsw_select_neighbours(&index->coder, candidates, num_candidates, index->m);
+	for (int i = 0; i < count; i++)
+		edges[i] = candidates[i].edge;
+
+	/*
+	 * The parent: the nearest neighbour, or else candidate, with less than m
+	 * protected edges; or at least with room for one more.
+	 */
+	if (level == 0)
+	{
+		uint32		limits[2];
+		bool		found = false;
+
+		limits[0] = index->m;
+		limits[1] = hnsw_list_capacity(index, level);
+		for (int pass = 0; pass < lengthof(limits) && !found; pass++)
+		{
+			for (int i = 0; i < num_candidates && !found; i++)
+			{
+				HnswElement element = HNSW_EDGE_TARGET(candidates[i].edge);
+				uint32		their_count = hnsw_read_list(index, element, level, their_edges);
+
+				if (count_protected(their_edges, their_count) >= limits[pass])
+					continue;
+				found = true;
+				if (i < count)
+					edges[i] |= HNSW_PROTECTED;
+				else
+					edges[count++] = element | HNSW_PROTECTED;
+			}
+		}
+	}
+	pfree(their_edges);
+	pfree(codes);
+	pfree(candidates);
+	return count;
+}
+
+/* ------------------------------------------------------------------------
+ * Insertion
+ * ------------------------------------------------------------------------
+ */
+
+typedef enum EntryPointRule
+{
+	IF_HIGHER,					/* if its level is above the present one's */
+	IF_UNCHANGED				/* if the entry point still is the expected one */
+} EntryPointRule;
+
+static bool
+set_entry_point(HnswIndex *index, EntryPointRule rule, HnswElement expected,
+				HnswElement element, int level)
+{
+	HnswEdit	edit;
+	HnswMetaPageData *meta;
+	int			page;
+	bool		applies;
+
+	hnsw_edit_start(&edit, index);
+	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
+	meta = HnswPageGetMeta(hnsw_edit_peek(&edit, page));
+	if (rule == IF_UNCHANGED)
+		applies = meta->entry_point == expected;
+	else
+		applies = meta->entry_point == HNSW_NONE || (int) meta->entry_level < level;
+	if (applies)
+	{
+		meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
+		meta->entry_point = element;
+		meta->entry_level = level;
+		hnsw_edit_finish(&edit);
+	}
+	else
+		hnsw_edit_abort(&edit);
+	return applies;
+}
+
+bool
+hnsw_replace_entry_point(HnswIndex *index, HnswElement expected, HnswElement element,
+						 int level)
+{
+	return set_entry_point(index, IF_UNCHANGED, expected, element, level);
+}
+
+/* Link an element, which is in the graph on level 0, on its upper levels. */
+static void
+link_upper_levels(HnswSearch *search, HnswEntryPoint entry, HnswElement element, int level)
+{
+	HnswIndex  *index = search->index;
+	uint32	   *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
+
+	for (int l = Min(level, entry.level); l >= 1; l--)
+	{
+		HnswCandidate start = hnsw_search_descend(search, entry, l);
+		LiveCandidate *live;
+		int			num_live = find_live(search, &start, l, &live);
+		uint32		count;
+
+		/* the element itself cannot be found here yet */
+		count = choose_neighbours(index, live, num_live, l, edges);
+		for (;;)
+		{
+			uint32		old_edges[HNSW_MAX_M];
+			uint32		old_count = hnsw_read_list(index, element, l, old_edges);
+
+			if (hnsw_replace_list(index, element, l, old_edges, old_count, edges, count))
+				break;
+		}
+		add_backlinks(index, element, l, edges, count);
+		pfree(live);
+	}
+}
+
+/*
+ * Find an element of equal value among the nearest and add the row to it.
+ */
+static bool
+add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live, const Sq8Code *code,
+			 uint64 hash, ItemPointer tid)
+{
+	bool		added = false;
+	Sq8Code    *theirs = NULL;
+
+	for (int i = 0; i < num_live && !added; i++)
+	{
+		if (live[i].hash != hash)
+			continue;
+		if (theirs == NULL)
+			theirs = palloc(index->geometry.code_bytes);
+		hnsw_read_code(index, live[i].element, theirs);
+		if (memcmp(theirs, code, SQ8_CODE_BYTES(index->dimensions)) == 0)
+			added = hnsw_add_row(index, live[i].element, hash, tid) == HNSW_ROW_ADDED;
+	}
+	return added;
+}
+
+void
+hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
+{
+	Sq8Code    *code = palloc0(index->geometry.code_bytes);
+	uint32	   *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
+	uint32		count = 0;
+	HnswEntryPoint entry;
+	HnswElement element;
+	HnswQuery	query;
+	HnswSearch	search;
+	uint64		hash;
+	int			level;
+
+	hnsw_check_dimensions(&index->coder, value);
+	if (!hnsw_encode(&index->coder, value, code))
+		return;
+	hash = hnsw_value_hash(&index->coder, value);
+	hnsw_query_init(&query, &index->coder, value);
+	hnsw_search_init(&search, index, &query);
+
+	entry = hnsw_read_entry_point(index);
+	if (entry.element != HNSW_NONE)
+	{
+		HnswCandidate start = hnsw_search_descend(&search, entry, 0);
+		LiveCandidate *live;
+		int			num_live = find_live(&search, &start, 0, &live);
+
+		if (add_to_equal(index, live, num_live, code, hash, tid))
+			return;
+		count = choose_neighbours(index, live, num_live, 0, edges);
+	}
+
+	element = hnsw_add_element(index, code, hash, tid, edges, count);
+	if (count == 0)
+	{
+		/* no live element was there to be linked with */
+		hnsw_link_element(index, element);
+		return;
+	}
+
+	add_backlinks(index, element, 0, edges, count);
+	level = hnsw_level(index, element);
+	if (level > 0)
+	{
+		link_upper_levels(&search, entry, element, level);
+		if (level > entry.level)
+			(void) set_entry_point(index, IF_HIGHER, HNSW_NONE, element, level);
+	}
+}
+
+void
+hnsw_link_element(HnswIndex *index, HnswElement element)
+{
+	Sq8Code    *code = palloc(index->geometry.code_bytes);
+	uint32	   *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
+	HnswQuery	query;
+	HnswSearch	search;
+
+	hnsw_read_code(index, element, code);
+	hnsw_query_init_from_code(&query, &index->coder, code);
+	hnsw_search_init(&search, index, &query);
+
+	for (;;)
+	{
+		HnswEntryPoint entry = hnsw_read_entry_point(index);
+		LiveCandidate *live;
+		int			num_live = 0;
+		uint32		count;
+
+		if (entry.element == element)
+			return;
+		if (entry.element != HNSW_NONE)
+		{
+			HnswCandidate start = hnsw_search_descend(&search, entry, 0);
+
+			num_live = find_live(&search, &start, 0, &live);
+			for (int i = 0; i < num_live; i++)
+			{
+				if (live[i].element != element)
+					continue;
+				memmove(&live[i], &live[i + 1], sizeof(LiveCandidate) * (num_live - i - 1));
+				num_live--;
+			}
+		}
+		if (num_live == 0)
+		{
+			/* this one becomes the graph, unless somebody else was faster */
+			if (hnsw_replace_entry_point(index, entry.element, element,
+										 hnsw_level(index, element)))
+				return;
+			continue;
+		}
+
+		count = choose_neighbours(index, live, num_live, 0, edges);
+		for (uint32 i = 0; i < count; i++)
+			(void) hnsw_add_edge(index, element, 0, HNSW_EDGE_TARGET(edges[i]),
+								 HNSW_EDGE_IS_PROTECTED(edges[i]));
+		add_backlinks(index, element, 0, edges, count);
+		return;
+	}
+}
+
+bool
+hnsw_insert(Relation rel, Datum *values, bool *isnull, ItemPointer heap_tid, Relation heap,
+			IndexUniqueCheck check_unique, bool index_unchanged, IndexInfo *index_info)
+{
+	MemoryContext context;
+	MemoryContext old_context;
+	HnswIndex  *index;
+	void	   *value;
+
+	if (isnull[0])
+		return false;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw insert",
+									ALLOCSET_DEFAULT_SIZES);
+	old_context = MemoryContextSwitchTo(context);
+	value = PG_DETOAST_DATUM(values[0]);
+	index = hnsw_open(rel);
+
+	LockPage(rel, HNSW_META_BLKNO, ShareLock);
+	hnsw_insert_value(index, value, heap_tid);
+	UnlockPage(rel, HNSW_META_BLKNO, ShareLock);
+
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+	return false;
+}

@@ -1,0 +1,542 @@
+/*
+ * hnsw_page.c
+ *		The metapage, the directory of extents, and reading slots of arrays.
+ *
+ * Everything here reads; changes are made by hnsw_edit.c and its callers.
+ * Functions leave no lock and no pin behind unless their name says "pin".
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "access/xloginsert.h"
+#include "catalog/index.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "hnsw/hnsw.h"
+
+/*
+ * What the relcache keeps for an open index (rd_amcache, one chunk).
+ */
+typedef struct HnswCache
+{
+	uint32		dimensions;
+	uint32		m;
+	uint32		ef_construction;
+	uint32		code_bytes;
+	uint64		seed;
+	HnswDirectory directory;	/* last: variable length */
+} HnswCache;
+
+/* ------------------------------------------------------------------------
+ * Pinning pages
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Buffers where this backend last saw pages.  A guess that ReadRecentBuffer
+ * checks, so nothing ever needs to be removed; entries of several pages or
+ * indexes may displace each other.
+ */
+#define RECENT_BUFFERS 65536
+
+static Buffer *recent_buffers = NULL;
+static uint32 recent_uses = 0;
+
+/* ReadRecentBuffer does not raise usage counts; go the long way now and then. */
+#define RECENT_USES_BEFORE_LOOKUP 8
+
+static inline Buffer *
+recent_buffer(Relation rel, BlockNumber block)
+{
+	if (unlikely(recent_buffers == NULL))
+		recent_buffers = MemoryContextAllocZero(TopMemoryContext,
+												sizeof(Buffer) * RECENT_BUFFERS);
+	return &recent_buffers[(block + RelationRelFileNumber(rel) * 7919) % RECENT_BUFFERS];
+}
+
+Buffer
+hnsw_pin_page(HnswIndex *index, BlockNumber block)
+{
+	Buffer	   *recent = recent_buffer(index->rel, block);
+
+	if (BufferIsValid(*recent) && ++recent_uses % RECENT_USES_BEFORE_LOOKUP != 0 &&
+		ReadRecentBuffer(RelationRelFileLocator(index->rel), MAIN_FORKNUM, block, *recent))
+	{
+		pgstat_count_buffer_read(index->rel);
+		pgstat_count_buffer_hit(index->rel);
+		return *recent;
+	}
+	*recent = ReadBuffer(index->rel, block);
+	return *recent;
+}
+
+static void
+report_bad_page(Relation rel, BlockNumber block, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has an invalid page at block %u",
+					RelationGetRelationName(rel), block),
+			 errdetail_internal("%s", detail),
+			 errhint("Please REINDEX it.")));
+}
+
+/* Is it a page of ours and of that kind?  The buffer is pinned at least. */
+void
+hnsw_check_page(HnswIndex *index, Buffer buffer, HnswPageKind kind)
+{
+	Page		page = BufferGetPage(buffer);
+	HnswPageHeader *header = HnswPageGetHeader(page);
+
+	if (likely(header->page_id == HNSW_PAGE_ID && header->kind == kind))
+		return;
+	report_bad_page(index->rel, BufferGetBlockNumber(buffer),
+					PageIsNew(page) ? "The page was never written." :
+					header->page_id != HNSW_PAGE_ID ? "It is not a page of an hnsw index of this extension." :
+					"The page is of another kind than expected here.");
+}
+
+/* ------------------------------------------------------------------------
+ * Metapage and directory
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Check everything that later arithmetic relies on: a damaged metapage must
+ * give an error, not a crash.
+ */
+static void
+check_metapage(Relation rel, Page page)
+{
+	HnswPageHeader *header = HnswPageGetHeader(page);
+	HnswMetaPageData *meta = HnswPageGetMeta(page);
+	HnswElement next = 0;
+
+	if (PageIsNew(page) || header->page_id != HNSW_PAGE_ID ||
+		header->kind != HNSW_PAGE_META || meta->magic != HNSW_MAGIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" is not an hnsw index of this extension",
+						RelationGetRelationName(rel)),
+				 errhint("If pgvector made it, REINDEX it.")));
+	if (meta->version != HNSW_FORMAT_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has format version %u, but this library reads version %d",
+						RelationGetRelationName(rel), meta->version, HNSW_FORMAT_VERSION),
+				 errhint("Please REINDEX it.")));
+
+	if (meta->dimensions < 1 || meta->dimensions > HNSW_MAX_DIMENSIONS ||
+		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
+		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
+		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
+		meta->code_kind != HNSW_CODE_SQ8 ||
+		meta->code_bytes != HNSW_CODE_BYTES(meta->dimensions) ||
+		meta->num_extents > HNSW_MAX_EXTENTS ||
+		meta->entry_level > HNSW_MAX_LEVEL)
+		report_bad_page(rel, HNSW_META_BLKNO, "The metapage has values out of range.");
+
+	{
+		HnswGeometry geometry;
+
+		hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
+		for (uint32 i = 0; i < meta->num_extents; i++)
+		{
+			HnswExtent *extent = &meta->extents[i];
+			HnswExtentLayout layout;
+
+			if (extent->first != next || extent->elements > HNSW_MAX_ELEMENT ||
+				extent->row_pages > HNSW_MAX_ELEMENT / geometry.entries_per_page ||
+				(uint64) extent->first + extent->elements +
+				(uint64) extent->row_pages * geometry.entries_per_page > HNSW_MAX_ELEMENT)
+				report_bad_page(rel, HNSW_META_BLKNO, "The extents do not follow each other.");
+			hnsw_extent_layout(&geometry, extent, &layout);
+			next = layout.end;
+		}
+		if (meta->entry_point != HNSW_NONE && meta->entry_point >= next)
+			report_bad_page(rel, HNSW_META_BLKNO, "The entry point lies beyond the extents.");
+	}
+}
+
+/* Copy what the relcache shall keep from a locked and checked metapage. */
+static void
+cache_metapage(Relation rel, Page page)
+{
+	HnswMetaPageData *meta = HnswPageGetMeta(page);
+	HnswGeometry geometry;
+	HnswCache  *cache;
+
+	cache = MemoryContextAllocZero(rel->rd_indexcxt,
+								   offsetof(HnswCache, directory.extents) +
+								   sizeof(HnswExtentLayout) * meta->num_extents);
+	cache->dimensions = meta->dimensions;
+	cache->m = meta->m;
+	cache->ef_construction = meta->ef_construction;
+	cache->code_bytes = meta->code_bytes;
+	cache->seed = meta->seed;
+	cache->directory.num_extents = meta->num_extents;
+	hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
+	for (uint32 i = 0; i < meta->num_extents; i++)
+		hnsw_extent_layout(&geometry, &meta->extents[i], &cache->directory.extents[i]);
+
+	if (rel->rd_amcache != NULL)
+		pfree(rel->rd_amcache);
+	rel->rd_amcache = cache;
+}
+
+/*
+ * Copy the cached directory.  The copy stays when the relcache drops its own,
+ * which can happen whenever a scan detoasts a value.
+ */
+static void
+copy_directory(HnswIndex *index)
+{
+	HnswCache  *cache = index->rel->rd_amcache;
+	Size		size = offsetof(HnswDirectory, extents) +
+		sizeof(HnswExtentLayout) * cache->directory.num_extents;
+
+	if (index->directory != NULL)
+		pfree(index->directory);
+	index->directory = MemoryContextAlloc(index->context, size);
+	memcpy(index->directory, &cache->directory, size);
+}
+
+/*
+ * Read the metapage: fills the relcache's copy if it has none or a shorter
+ * directory.
+ */
+static HnswEntryPoint
+read_metapage(Relation rel)
+{
+	HnswEntryPoint entry;
+	HnswMetaPageData *meta;
+	HnswCache  *cache;
+	Buffer		buffer = ReadBuffer(rel, HNSW_META_BLKNO);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	cache = rel->rd_amcache;
+	meta = HnswPageGetMeta(BufferGetPage(buffer));
+	if (cache == NULL || cache->directory.num_extents != meta->num_extents)
+	{
+		check_metapage(rel, BufferGetPage(buffer));
+		cache_metapage(rel, BufferGetPage(buffer));
+	}
+	entry.element = meta->entry_point;
+	entry.level = meta->entry_level;
+	UnlockReleaseBuffer(buffer);
+	return entry;
+}
+
+HnswIndex *
+hnsw_open(Relation rel)
+{
+	HnswIndex  *index = palloc0(sizeof(HnswIndex));
+	VectorOpclass opclass;
+	HnswCache  *cache;
+
+	index->rel = rel;
+	index->context = CurrentMemoryContext;
+	vector_opclass_lookup(rel, &opclass);
+	if (rel->rd_amcache == NULL)
+		(void) read_metapage(rel);
+	cache = rel->rd_amcache;
+
+	index->dimensions = cache->dimensions;
+	index->m = cache->m;
+	index->ef_construction = cache->ef_construction;
+	index->seed = cache->seed;
+	hnsw_geometry_init(&index->geometry, cache->m, cache->code_bytes);
+	copy_directory(index);
+	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed);
+	index->lock_codes = RecoveryInProgress();
+	return index;
+}
+
+HnswEntryPoint
+hnsw_read_entry_point(HnswIndex *index)
+{
+	HnswEntryPoint entry = read_metapage(index->rel);
+	HnswCache  *cache = index->rel->rd_amcache;
+
+	if (cache->directory.num_extents != index->directory->num_extents)
+		copy_directory(index);
+	return entry;
+}
+
+void
+hnsw_refresh_directory(HnswIndex *index)
+{
+	(void) hnsw_read_entry_point(index);
+}
+
+/* ------------------------------------------------------------------------
+ * From numbers to places
+ * ------------------------------------------------------------------------
+ */
+
+static const HnswExtentLayout *
+search_directory(const HnswDirectory *directory, HnswElement number)
+{
+	uint32		low = 0;
+	uint32		high = directory->num_extents;
+
+	while (low < high)
+	{
+		uint32		middle = (low + high) / 2;
+
+		if (number < directory->extents[middle].first)
+			high = middle;
+		else if (number >= directory->extents[middle].end)
+			low = middle + 1;
+		else
+			return &directory->extents[middle];
+	}
+	return NULL;
+}
+
+const HnswExtentLayout *
+hnsw_find_extent(HnswIndex *index, HnswElement number)
+{
+	const HnswDirectory *directory = index->directory;
+	const HnswExtentLayout *extent;
+
+	/* most elements lie in the extent that the build wrote */
+	if (likely(directory->num_extents > 0 && number < directory->extents[0].end))
+		return &directory->extents[0];
+
+	extent = search_directory(directory, number);
+	if (likely(extent != NULL))
+		return extent;
+
+	/* the index may have grown since the copy was made */
+	hnsw_refresh_directory(index);
+	extent = search_directory(index->directory, number);
+	if (extent == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to element %u, which does not exist",
+						RelationGetRelationName(index->rel), number),
+				 errhint("Please REINDEX it.")));
+	return extent;
+}
+
+/* The extent of an element; further rows have no list and no code. */
+static inline const HnswExtentLayout *
+find_element_extent(HnswIndex *index, HnswElement element, uint32 *offset)
+{
+	const HnswExtentLayout *extent = hnsw_find_extent(index, element);
+
+	*offset = element - extent->first;
+	if (unlikely(*offset >= extent->elements))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to number %u as an element, which it is not",
+						RelationGetRelationName(index->rel), element),
+				 errhint("Please REINDEX it.")));
+	return extent;
+}
+
+bool
+hnsw_is_element_number(HnswIndex *index, HnswElement number)
+{
+	const HnswExtentLayout *extent = hnsw_find_extent(index, number);
+
+	return number - extent->first < extent->elements;
+}
+
+static inline HnswPlace
+place(BlockNumber start, uint32 slot, uint32 per_page)
+{
+	HnswPlace	result;
+
+	result.block = start + slot / per_page;
+	result.slot = slot % per_page;
+	return result;
+}
+
+HnswPlace
+hnsw_entry_place(HnswIndex *index, HnswElement number)
+{
+	const HnswExtentLayout *extent = hnsw_find_extent(index, number);
+
+	return place(extent->entries, number - extent->first, index->geometry.entries_per_page);
+}
+
+HnswPlace
+hnsw_list_place(HnswIndex *index, HnswElement element, int level)
+{
+	uint32		offset;
+	const HnswExtentLayout *extent = find_element_extent(index, element, &offset);
+
+	if (level == 0)
+		return place(extent->lists, offset, index->geometry.lists_per_page);
+	if (unlikely(hnsw_element_level(&index->geometry, extent, index->seed, offset) < level))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to element %u on level %d, where it is not",
+						RelationGetRelationName(index->rel), element, level),
+				 errhint("Please REINDEX it.")));
+	return place(extent->uppers,
+				 hnsw_upper_slot(&index->geometry, extent, offset, level),
+				 index->geometry.uppers_per_page);
+}
+
+HnswPlace
+hnsw_code_place(HnswIndex *index, HnswElement element)
+{
+	uint32		offset;
+	const HnswExtentLayout *extent = find_element_extent(index, element, &offset);
+
+	return place(extent->codes, offset, index->geometry.codes_per_page);
+}
+
+int
+hnsw_level(HnswIndex *index, HnswElement element)
+{
+	uint32		offset;
+	const HnswExtentLayout *extent = find_element_extent(index, element, &offset);
+
+	return hnsw_element_level(&index->geometry, extent, index->seed, offset);
+}
+
+/* ------------------------------------------------------------------------
+ * Reading slots
+ * ------------------------------------------------------------------------
+ */
+
+HnswEntry
+hnsw_read_entry(HnswIndex *index, HnswElement number)
+{
+	HnswPlace	at = hnsw_entry_place(index, number);
+	Buffer		buffer = hnsw_pin_page(index, at.block);
+	HnswEntry	entry;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	hnsw_check_page(index, buffer, HNSW_PAGE_ENTRIES);
+	memcpy(&entry, HnswPageGetSlot(BufferGetPage(buffer), at.slot, sizeof(HnswEntry)),
+		   sizeof(HnswEntry));
+	UnlockReleaseBuffer(buffer);
+	return entry;
+}
+
+uint32
+hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges)
+{
+	HnswPlace	at = hnsw_list_place(index, element, level);
+	Buffer		buffer = hnsw_pin_page(index, at.block);
+	const HnswList *list;
+	uint32		count;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	/* the upper list of an element that is still being inserted */
+	if (level > 0 && PageIsNew(BufferGetPage(buffer)))
+	{
+		UnlockReleaseBuffer(buffer);
+		return 0;
+	}
+	hnsw_check_page(index, buffer, level == 0 ? HNSW_PAGE_EDGES : HNSW_PAGE_UPPER);
+	list = (const HnswList *) HnswPageGetSlot(BufferGetPage(buffer), at.slot,
+											  level == 0 ? index->geometry.list_bytes :
+											  index->geometry.upper_bytes);
+	count = list->count;
+	if (unlikely(count > hnsw_list_capacity(index, level)))
+		report_bad_page(index->rel, at.block, "A neighbour list is longer than its slot.");
+	memcpy(edges, list->edges, sizeof(uint32) * count);
+	UnlockReleaseBuffer(buffer);
+	return count;
+}
+
+Buffer
+hnsw_pin_code_page(HnswIndex *index, BlockNumber block)
+{
+	Buffer		buffer = hnsw_pin_page(index, block);
+
+	if (index->lock_codes)
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	hnsw_check_page(index, buffer, HNSW_PAGE_CODES);
+	return buffer;
+}
+
+void
+hnsw_unpin_code_page(HnswIndex *index, Buffer buffer)
+{
+	if (index->lock_codes)
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	ReleaseBuffer(buffer);
+}
+
+void
+hnsw_read_code(HnswIndex *index, HnswElement element, Sq8Code *code)
+{
+	HnswPlace	at = hnsw_code_place(index, element);
+	Buffer		buffer = hnsw_pin_code_page(index, at.block);
+
+	memcpy(code, hnsw_code_in_page(index, buffer, at.slot), index->geometry.code_bytes);
+	hnsw_unpin_code_page(index, buffer);
+}
+
+/* ------------------------------------------------------------------------
+ * Creation
+ * ------------------------------------------------------------------------
+ */
+
+uint32
+hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass)
+{
+	int32		typmod = TupleDescAttr(RelationGetDescr(rel), 0)->atttypmod;
+
+	if (typmod < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column does not have dimensions")));
+	if (typmod > (int32) HNSW_MAX_DIMENSIONS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("column cannot have more than %d dimensions for hnsw index",
+						(int) HNSW_MAX_DIMENSIONS)));
+	return (uint32) typmod;
+}
+
+void
+hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
+					 const VectorOpclass *opclass, uint64 seed)
+{
+	Buffer		buffer = ReadBufferExtended(rel, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
+	Page		page = BufferGetPage(buffer);
+	HnswMetaPageData *meta;
+
+	if (BufferGetBlockNumber(buffer) != HNSW_META_BLKNO)
+		elog(ERROR, "index \"%s\" is not empty", RelationGetRelationName(rel));
+
+	START_CRIT_SECTION();
+	hnsw_init_page(NULL, page, HNSW_PAGE_META);
+	meta = HnswPageGetMeta(page);
+	meta->magic = HNSW_MAGIC;
+	meta->version = HNSW_FORMAT_VERSION;
+	meta->dimensions = dimensions;
+	meta->m = hnsw_option_m(rel);
+	meta->ef_construction = hnsw_option_ef_construction(rel);
+	meta->code_bytes = HNSW_CODE_BYTES(dimensions);
+	meta->code_kind = HNSW_CODE_SQ8;
+	meta->metric = opclass->metric;
+	meta->seed = seed;
+	meta->entry_point = HNSW_NONE;
+	for (int i = 0; i < HNSW_SUPPLY_KINDS; i++)
+	{
+		meta->supply[i].insert_block = InvalidBlockNumber;
+		meta->supply[i].free_head = InvalidBlockNumber;
+		meta->supply[i].fresh_block = InvalidBlockNumber;
+		meta->supply[i].fresh_end = InvalidBlockNumber;
+	}
+	MarkBufferDirty(buffer);
+
+	/* an init fork is logged whatever the relation's persistence */
+	if (RelationNeedsWAL(rel) || fork == INIT_FORKNUM)
+		log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+}

@@ -1,0 +1,517 @@
+/*
+ * hnsw_scan.c
+ *		Ordered index scans with exact order.
+ *
+ * The search finds candidates by estimated distances.  Their heap rows are
+ * fetched here, under the scan's snapshot, in the order of the lower bounds of
+ * their distances, and a row is returned once its exact distance is not above
+ * the lower bound of any candidate left.  So rows come out in the exact order
+ * of the SQL operator, although few more rows are fetched than returned.
+ *
+ * Rows that the snapshot does not see, and elements without rows, are replaced
+ * by widening the search, so they do not take a place among the ef_search.
+ *
+ * No lock and no pin is held between two calls.
+ */
+#include "postgres.h"
+
+#include "access/relscan.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "lib/pairingheap.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "base/settings.h"
+#include "hnsw/hnsw.h"
+
+/* A candidate whose row has not been looked at. */
+typedef struct PendingElement
+{
+	pairingheap_node node;
+	double		bound;			/* lower bound of its distance */
+	float		estimate;
+	HnswElement element;
+} PendingElement;
+
+/* An element whose exact distance is known, with the rows not yet returned. */
+typedef struct ReadyElement
+{
+	pairingheap_node node;
+	double		distance;
+	int			next_row;
+	int			num_rows;
+	ItemPointerData rows[FLEXIBLE_ARRAY_MEMBER];
+} ReadyElement;
+
+typedef struct HnswScan
+{
+	HnswIndex  *index;
+	MemoryContext context;		/* everything of one rescan */
+	MemoryContext row_context;	/* values of one heap row */
+	bool		started;
+	bool		ordered;		/* the query has a direction to order by */
+	HnswQuery	query;
+	HnswSearch	search;
+	pairingheap *pending;
+	pairingheap *ready;
+	int			replacements;	/* candidates to find for dead ones */
+	double		last_distance;	/* of the row returned last */
+	bool		any_returned;
+	int64		rows_seen;		/* for hnsw.max_scan_tuples */
+
+	/* to compute exact distances */
+	IndexInfo  *index_info;
+	EState	   *estate;
+	TupleTableSlot *slot;
+	IndexFetchTableData *fetch;
+} HnswScan;
+
+static int
+compare_pending(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const PendingElement *pa = pairingheap_const_container(PendingElement, node, a);
+	const PendingElement *pb = pairingheap_const_container(PendingElement, node, b);
+
+	/* a pairing heap's first is the greatest */
+	return pa->bound < pb->bound ? 1 : pa->bound > pb->bound ? -1 : 0;
+}
+
+static int
+compare_ready(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	const ReadyElement *ra = pairingheap_const_container(ReadyElement, node, a);
+	const ReadyElement *rb = pairingheap_const_container(ReadyElement, node, b);
+
+	/* NaN, an operator's distance to a zero vector, sorts last as in SQL */
+	if (isnan(ra->distance) || isnan(rb->distance))
+		return isnan(ra->distance) ? (isnan(rb->distance) ? 0 : -1) : 1;
+	return ra->distance < rb->distance ? 1 : ra->distance > rb->distance ? -1 : 0;
+}
+
+IndexScanDesc
+hnsw_begin_scan(Relation rel, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(rel, nkeys, norderbys);
+	HnswScan   *so = palloc0(sizeof(HnswScan));
+
+	so->context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan",
+										ALLOCSET_DEFAULT_SIZES);
+	so->row_context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan row",
+											ALLOCSET_DEFAULT_SIZES);
+	scan->opaque = so;
+	return scan;
+}
+
+void
+hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+
+	so->started = false;
+	if (keys != NULL && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys != NULL && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+}
+
+static void
+end_fetch(HnswScan *so)
+{
+	if (so->fetch != NULL)
+		table_index_fetch_end(so->fetch);
+	if (so->slot != NULL)
+		ExecDropSingleTupleTableSlot(so->slot);
+	if (so->estate != NULL)
+		FreeExecutorState(so->estate);
+	so->fetch = NULL;
+	so->slot = NULL;
+	so->estate = NULL;
+	so->index_info = NULL;
+}
+
+void
+hnsw_end_scan(IndexScanDesc scan)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+
+	end_fetch(so);
+	MemoryContextDelete(so->context);
+	MemoryContextDelete(so->row_context);
+	pfree(so);
+	scan->opaque = NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Heap rows
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Fetch the visible version of a row, and compute its exact distance.  False
+ * if the snapshot sees none.
+ */
+static bool
+row_distance(IndexScanDesc scan, ItemPointer tid, double *distance)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+	ItemPointerData heap_tid = *tid;
+	bool		call_again = false;
+	bool		found;
+
+	if (so->fetch == NULL)
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(so->context);
+
+		so->fetch = table_index_fetch_begin(scan->heapRelation);
+		so->slot = table_slot_create(scan->heapRelation, NULL);
+		MemoryContextSwitchTo(old_context);
+	}
+
+	pgstat_count_heap_fetch(scan->indexRelation);
+	found = table_index_fetch_tuple(so->fetch, &heap_tid, scan->xs_snapshot, so->slot,
+									&call_again, NULL);
+	if (found)
+	{
+		AttrNumber	column = scan->indexRelation->rd_index->indkey.values[0];
+		Datum		value;
+		bool		isnull;
+		MemoryContext old_context = MemoryContextSwitchTo(so->row_context);
+
+		if (column != 0)
+			value = slot_getattr(so->slot, column, &isnull);
+		else
+		{
+			Datum		values[INDEX_MAX_KEYS];
+			bool		isnulls[INDEX_MAX_KEYS];
+
+			if (so->index_info == NULL)
+			{
+				MemoryContextSwitchTo(so->context);
+				so->index_info = BuildIndexInfo(scan->indexRelation);
+				so->estate = CreateExecutorState();
+				MemoryContextSwitchTo(so->row_context);
+			}
+			GetPerTupleExprContext(so->estate)->ecxt_scantuple = so->slot;
+			FormIndexDatum(so->index_info, so->slot, so->estate, values, isnulls);
+			value = values[0];
+			isnull = isnulls[0];
+		}
+
+		if (isnull)
+			found = false;		/* cannot be: the index has no NULLs */
+		else
+		{
+			void	   *detoasted = PG_DETOAST_DATUM(value);
+
+			hnsw_check_dimensions(&so->index->coder, detoasted);
+			*distance = hnsw_exact_distance(&so->query, detoasted);
+		}
+		MemoryContextSwitchTo(old_context);
+		MemoryContextReset(so->row_context);
+		if (so->estate != NULL)
+			ResetPerTupleExprContext(so->estate);
+	}
+	ExecClearTuple(so->slot);
+	return found;
+}
+
+/*
+ * Collect the rows of an element; NULL if it has none.
+ *
+ * Rows are read without a lock across pages.  chain_version tells whether one
+ * left the chain meanwhile; then the slot may belong to another chain by now,
+ * and the walk starts anew (README, "Chains").
+ */
+static ReadyElement *
+collect_rows(HnswScan *so, HnswElement element)
+{
+	HnswIndex  *index = so->index;
+	int			allocated = 1;
+	ReadyElement *ready;
+
+	ready = MemoryContextAlloc(so->context, offsetof(ReadyElement, rows) +
+							   sizeof(ItemPointerData) * allocated);
+	ready->next_row = 0;
+
+	for (;;)
+	{
+		HnswEntry	head = hnsw_read_entry(index, element);
+		HnswEntry	again;
+		HnswElement next = head.next;
+		bool		intact = true;
+
+		ready->num_rows = 0;
+		if (head.state != HNSW_ENTRY_ELEMENT)
+			break;
+		if (ItemPointerIsValid(&head.tid))
+			ready->rows[ready->num_rows++] = head.tid;
+		if (next == HNSW_NONE)
+			break;
+
+		while (next != HNSW_NONE)
+		{
+			HnswEntry	row = hnsw_read_entry(index, next);
+
+			CHECK_FOR_INTERRUPTS();
+			if (row.state != HNSW_ENTRY_ROW || row.hash_or_head != element)
+			{
+				intact = false;
+				break;
+			}
+			if (ItemPointerIsValid(&row.tid))
+			{
+				if (ready->num_rows == allocated)
+				{
+					allocated *= 2;
+					ready = repalloc_huge(ready, offsetof(ReadyElement, rows) +
+										  sizeof(ItemPointerData) * (Size) allocated);
+				}
+				ready->rows[ready->num_rows++] = row.tid;
+			}
+			next = row.next;
+		}
+
+		again = hnsw_read_entry(index, element);
+		if (again.chain_version == head.chain_version && again.state == head.state)
+		{
+			if (intact)
+				break;
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("index \"%s\" has a broken chain of rows at element %u",
+							RelationGetRelationName(index->rel), element),
+					 errhint("Please REINDEX it.")));
+		}
+	}
+
+	if (ready->num_rows > 0)
+		return ready;
+	pfree(ready);
+	return NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Searching
+ * ------------------------------------------------------------------------
+ */
+
+/* Move everything that the search has found to the pending elements. */
+static void
+take_beam(HnswScan *so)
+{
+	HnswSearch *search = &so->search;
+
+	for (int i = 0; i < search->beam_count; i++)
+	{
+		HnswCandidate *candidate = &search->beam[i];
+		PendingElement *pending = MemoryContextAlloc(so->context, sizeof(PendingElement));
+
+		pending->element = HnswCandidateElement(candidate);
+		pending->estimate = candidate->distance;
+		pending->bound = so->ordered ?
+			hnsw_lower_bound(&so->index->coder, candidate->distance, candidate->error) :
+			candidate->distance;
+		pairingheap_add(so->pending, &pending->node);
+	}
+	hnsw_search_consume(search, search->beam_count);
+}
+
+static void
+start_search(IndexScanDesc scan)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+	MemoryContext old_context;
+	const ScanKeyData *order;
+	const void *value = NULL;
+	HnswEntryPoint entry;
+
+	if (scan->numberOfOrderBys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot scan hnsw index without order")));
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("non-MVCC snapshots are not supported with hnsw")));
+
+	end_fetch(so);
+	MemoryContextReset(so->context);
+	old_context = MemoryContextSwitchTo(so->context);
+
+	so->index = hnsw_open(scan->indexRelation);
+	so->pending = pairingheap_allocate(compare_pending, NULL);
+	so->ready = pairingheap_allocate(compare_ready, NULL);
+	so->replacements = 0;
+	so->any_returned = false;
+	so->rows_seen = 0;
+	so->started = true;
+
+	order = &scan->orderByData[0];
+	if ((order->sk_flags & SK_ISNULL) == 0)
+	{
+		value = PG_DETOAST_DATUM_COPY(order->sk_argument);
+		hnsw_check_dimensions(&so->index->coder, value);
+	}
+	hnsw_query_init(&so->query, &so->index->coder, value);
+	so->ordered = so->query.value != NULL;
+
+	hnsw_search_init(&so->search, so->index, &so->query);
+	pgstat_count_index_scan(scan->indexRelation);
+	IndexScanCountSearch(scan);
+	entry = hnsw_read_entry_point(so->index);
+	if (entry.element != HNSW_NONE)
+	{
+		HnswCandidate start = hnsw_search_descend(&so->search, entry, 0);
+
+		hnsw_search_level(&so->search, &start, 1, 0, hnsw_ef_search);
+		take_beam(so);
+	}
+	MemoryContextSwitchTo(old_context);
+}
+
+/* Search on for `more` candidates; false if there are none left. */
+static bool
+search_on(HnswScan *so, int more)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(so->context);
+	bool		any = so->search.visited != NULL && hnsw_search_widen(&so->search, more);
+
+	if (any)
+		take_beam(so);
+	MemoryContextSwitchTo(old_context);
+	return any;
+}
+
+/* May an iterative scan go on? */
+static bool
+within_limits(HnswScan *so)
+{
+	return so->search.scored < hnsw_max_scan_tuples &&
+		hnsw_search_memory(&so->search) <
+		(Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
+}
+
+/* Look at the rows of the pending element that may be the nearest. */
+static void
+resolve_pending(IndexScanDesc scan)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+	PendingElement *pending = pairingheap_container(PendingElement, node,
+													pairingheap_remove_first(so->pending));
+	ReadyElement *ready = collect_rows(so, pending->element);
+	bool		visible = false;
+
+	if (ready != NULL)
+	{
+		if (!so->ordered)
+		{
+			ready->distance = pending->estimate;
+			visible = true;
+		}
+		else
+		{
+			/* rows of an element are equal, so one of them tells the distance */
+			while (ready->next_row < ready->num_rows && !visible)
+			{
+				CHECK_FOR_INTERRUPTS();
+				visible = row_distance(scan, &ready->rows[ready->next_row], &ready->distance);
+				if (!visible)
+					ready->next_row++;
+			}
+		}
+	}
+
+	/*
+	 * In strict order a row that turns up after farther ones were returned
+	 * comes too late.
+	 */
+	if (visible && so->ordered && so->any_returned && ready->distance < so->last_distance &&
+		hnsw_iterative_scan != HNSW_ITERATIVE_SCAN_RELAXED)
+		visible = false;
+	else if (!visible)
+		so->replacements++;
+
+	if (visible)
+		pairingheap_add(so->ready, &ready->node);
+	else if (ready != NULL)
+		pfree(ready);
+	pfree(pending);
+}
+
+/* Find the next row in order; false if there is none. */
+static bool
+next_row(IndexScanDesc scan)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+
+	for (;;)
+	{
+		PendingElement *pending = NULL;
+		ReadyElement *ready = NULL;
+
+		/* replace candidates without visible rows before going on */
+		if (so->replacements > 0)
+		{
+			int			more = so->replacements;
+
+			so->replacements = 0;
+			(void) search_on(so, more);
+		}
+
+		if (!pairingheap_is_empty(so->pending))
+			pending = pairingheap_container(PendingElement, node,
+											pairingheap_first(so->pending));
+		if (!pairingheap_is_empty(so->ready))
+			ready = pairingheap_container(ReadyElement, node, pairingheap_first(so->ready));
+
+		if (ready != NULL &&
+			(pending == NULL || (so->ordered ? ready->distance <= pending->bound : true)))
+		{
+			scan->xs_heaptid = ready->rows[ready->next_row++];
+			scan->xs_recheck = false;
+			scan->xs_recheckorderby = false;
+			so->last_distance = ready->distance;
+			so->any_returned = true;
+			so->rows_seen++;
+			if (ready->next_row == ready->num_rows)
+			{
+				(void) pairingheap_remove_first(so->ready);
+				pfree(ready);
+			}
+			return true;
+		}
+		if (pending != NULL)
+		{
+			CHECK_FOR_INTERRUPTS();
+			resolve_pending(scan);
+			continue;
+		}
+
+		if (hnsw_iterative_scan == HNSW_ITERATIVE_SCAN_OFF || !within_limits(so) ||
+			!search_on(so, hnsw_ef_search))
+			return false;
+	}
+}
+
+bool
+hnsw_get_tuple(IndexScanDesc scan, ScanDirection dir)
+{
+	HnswScan   *so = (HnswScan *) scan->opaque;
+	bool		found;
+
+	Assert(ScanDirectionIsForward(dir));
+	if (!so->started)
+		start_search(scan);
+	found = next_row(scan);
+
+	/* let go of the heap page */
+	if (so->fetch != NULL)
+		table_index_fetch_reset(so->fetch);
+	return found;
+}

@@ -1,0 +1,403 @@
+/*
+ * hnsw_search.c
+ *		Best-first search of the graph on codes.
+ *
+ * Algorithm 2 of Malkov & Yashunin (2018), with the candidate queue and the
+ * result set as one sorted array, the beam: the nearest candidate not yet
+ * expanded is expanded until there is none.  Candidates that the beam has no
+ * room for are kept, so that a search can be widened and continued, which is
+ * how rows that turn out to be dead or filtered are replaced.
+ *
+ * Elements are read one page visit at a time and no lock is held between two
+ * visits (README, "What a reader may see").
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+
+#include "hnsw/hnsw.h"
+
+/* The set of element numbers seen so far. */
+typedef struct VisitedEntry
+{
+	HnswElement element;
+	char		status;
+} VisitedEntry;
+
+#define SH_PREFIX visited
+#define SH_ELEMENT_TYPE VisitedEntry
+#define SH_KEY_TYPE HnswElement
+#define SH_KEY element
+#define SH_HASH_KEY(tb, key) murmurhash32(key)
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* Bytes of a code that are prefetched while its predecessor is scored. */
+#define PREFETCH_BYTES		512
+#define CACHE_LINE_BYTES	64
+
+void
+hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
+{
+	memset(search, 0, sizeof(HnswSearch));
+	search->index = index;
+	search->query = query;
+	search->context = CurrentMemoryContext;
+	search->edges = palloc(sizeof(uint32) * 2 * index->m);
+	search->hop = palloc(sizeof(HnswElement) * 2 * index->m);
+}
+
+static inline void
+prefetch_code(const Sq8Code *code, Size bytes)
+{
+	const char *p = (const char *) code;
+
+	bytes = Min(bytes, PREFETCH_BYTES);
+	for (Size i = 0; i < bytes; i += CACHE_LINE_BYTES)
+		__builtin_prefetch(p + i);
+}
+
+static inline HnswCandidate
+make_candidate(HnswSearch *search, HnswElement element, const Sq8Code *code)
+{
+	HnswCandidate candidate;
+
+	candidate.element = element;
+	candidate.distance = sq8_query_distance(&search->query->sq8, code);
+	candidate.error = sq8_error_bound(&search->query->sq8, code);
+	return candidate;
+}
+
+typedef void (*ScoreCallback) (HnswSearch *search, HnswCandidate candidate);
+
+/*
+ * Score the elements of search->hop.  The page of the next one is pinned and
+ * its code prefetched before the current one is scored.
+ */
+static inline void
+score_hop(HnswSearch *search, int count, ScoreCallback accept)
+{
+	HnswIndex  *index = search->index;
+	Buffer		buffer = InvalidBuffer;
+	const Sq8Code *code = NULL;
+
+	for (int i = -1; i < count; i++)
+	{
+		Buffer		next_buffer = InvalidBuffer;
+		const Sq8Code *next_code = NULL;
+
+		if (i + 1 < count)
+		{
+			HnswPlace	at = hnsw_code_place(index, search->hop[i + 1]);
+
+			next_buffer = hnsw_pin_code_page(index, at.block);
+			next_code = hnsw_code_in_page(index, next_buffer, at.slot);
+			prefetch_code(next_code, index->geometry.code_bytes);
+		}
+		if (i >= 0)
+		{
+			HnswCandidate candidate = make_candidate(search, search->hop[i], code);
+
+			hnsw_unpin_code_page(index, buffer);
+			accept(search, candidate);
+		}
+		buffer = next_buffer;
+		code = next_code;
+	}
+	search->scored += count;
+}
+
+static HnswCandidate
+score_element(HnswSearch *search, HnswElement element)
+{
+	HnswIndex  *index = search->index;
+	HnswPlace	at = hnsw_code_place(index, element);
+	Buffer		buffer = hnsw_pin_code_page(index, at.block);
+	HnswCandidate candidate;
+
+	candidate = make_candidate(search, element, hnsw_code_in_page(index, buffer, at.slot));
+	hnsw_unpin_code_page(index, buffer);
+	search->scored++;
+	return candidate;
+}
+
+/* ------------------------------------------------------------------------
+ * Upper levels
+ * ------------------------------------------------------------------------
+ */
+
+static void
+keep_nearest(HnswSearch *search, HnswCandidate candidate)
+{
+	if (candidate.distance < search->beam[0].distance)
+		search->beam[0] = candidate;
+}
+
+static void
+reserve_beam(HnswSearch *search, int size)
+{
+	if (size <= search->beam_allocated)
+		return;
+	search->beam_allocated = Max(size, 2 * search->beam_allocated);
+	if (search->beam == NULL)
+		search->beam = MemoryContextAlloc(search->context,
+										  sizeof(HnswCandidate) * search->beam_allocated);
+	else
+		search->beam = repalloc(search->beam,
+								sizeof(HnswCandidate) * search->beam_allocated);
+}
+
+HnswCandidate
+hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level)
+{
+	reserve_beam(search, 1);
+	search->beam[0] = score_element(search, from.element);
+
+	for (int l = from.level; l > level; l--)
+	{
+		HnswElement last;
+
+		do
+		{
+			uint32		count;
+
+			CHECK_FOR_INTERRUPTS();
+			last = search->beam[0].element;
+			count = hnsw_read_list(search->index, last, l, search->edges);
+			for (uint32 i = 0; i < count; i++)
+				search->hop[i] = HNSW_EDGE_TARGET(search->edges[i]);
+			score_hop(search, count, keep_nearest);
+		} while (search->beam[0].element != last);
+	}
+	return search->beam[0];
+}
+
+/* ------------------------------------------------------------------------
+ * The heap of candidates that found no place in the beam
+ * ------------------------------------------------------------------------
+ */
+
+static inline bool
+nearer(const HnswCandidate *a, const HnswCandidate *b)
+{
+	return a->distance < b->distance;
+}
+
+static void
+sift_down(HnswCandidate *heap, int count, int i)
+{
+	HnswCandidate moving = heap[i];
+
+	for (;;)
+	{
+		int			child = 2 * i + 1;
+
+		if (child >= count)
+			break;
+		if (child + 1 < count && nearer(&heap[child + 1], &heap[child]))
+			child++;
+		if (!nearer(&heap[child], &moving))
+			break;
+		heap[i] = heap[child];
+		i = child;
+	}
+	heap[i] = moving;
+}
+
+static void
+push_rest(HnswSearch *search, const HnswCandidate *candidate)
+{
+	HnswCandidate *heap;
+	int			i;
+
+	if (search->rest_count == search->rest_allocated)
+	{
+		search->rest_allocated = Max(1024, 2 * search->rest_allocated);
+		if (search->rest == NULL)
+			search->rest = MemoryContextAlloc(search->context,
+											  sizeof(HnswCandidate) * search->rest_allocated);
+		else
+			search->rest = repalloc_huge(search->rest,
+										 sizeof(HnswCandidate) * search->rest_allocated);
+	}
+	heap = search->rest;
+	i = search->rest_count++;
+	heap[i] = *candidate;
+	if (!search->rest_is_heap)
+		return;
+
+	while (i > 0 && nearer(candidate, &heap[(i - 1) / 2]))
+	{
+		heap[i] = heap[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	heap[i] = *candidate;
+}
+
+static HnswCandidate
+pop_rest(HnswSearch *search)
+{
+	HnswCandidate nearest = search->rest[0];
+
+	Assert(search->rest_is_heap && search->rest_count > 0);
+	search->rest[0] = search->rest[--search->rest_count];
+	if (search->rest_count > 0)
+		sift_down(search->rest, search->rest_count, 0);
+	return nearest;
+}
+
+/* ------------------------------------------------------------------------
+ * The beam
+ * ------------------------------------------------------------------------
+ */
+
+static void
+offer(HnswSearch *search, HnswCandidate candidate)
+{
+	HnswCandidate *beam = search->beam;
+	int			low = 0;
+	int			high = search->beam_count;
+
+	if (search->beam_count == search->beam_limit)
+	{
+		if (search->beam_limit == 0 ||
+			candidate.distance >= beam[search->beam_count - 1].distance)
+		{
+			push_rest(search, &candidate);
+			return;
+		}
+		push_rest(search, &beam[search->beam_count - 1]);
+		search->beam_count--;
+		high--;
+	}
+
+	while (low < high)
+	{
+		int			middle = (low + high) / 2;
+
+		if (candidate.distance < beam[middle].distance)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	memmove(&beam[low + 1], &beam[low], sizeof(HnswCandidate) * (search->beam_count - low));
+	beam[low] = candidate;
+	search->beam_count++;
+	if ((candidate.element & HNSW_EXPANDED) == 0 && low < search->next)
+		search->next = low;
+	else if (low < search->next)
+		search->next++;
+}
+
+/* Expand the nearest unexpanded candidate of the beam until there is none. */
+static void
+run(HnswSearch *search)
+{
+	for (;;)
+	{
+		HnswElement element;
+		uint32		count;
+		int			fresh = 0;
+
+		while (search->next < search->beam_count &&
+			   (search->beam[search->next].element & HNSW_EXPANDED) != 0)
+			search->next++;
+		if (search->next >= search->beam_count)
+			return;
+
+		CHECK_FOR_INTERRUPTS();
+		element = search->beam[search->next].element;
+		search->beam[search->next].element |= HNSW_EXPANDED;
+
+		count = hnsw_read_list(search->index, element, search->level, search->edges);
+		for (uint32 i = 0; i < count; i++)
+		{
+			HnswElement neighbour = HNSW_EDGE_TARGET(search->edges[i]);
+			bool		found;
+
+			visited_insert(search->visited, neighbour, &found);
+			if (!found)
+				search->hop[fresh++] = neighbour;
+		}
+		score_hop(search, fresh, offer);
+	}
+}
+
+void
+hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count, int level,
+				  int ef)
+{
+	search->level = level;
+	if (search->visited == NULL)
+		search->visited = visited_create(search->context, ef * 32, NULL);
+	else
+		visited_reset(search->visited);
+	search->rest_count = 0;
+	search->rest_is_heap = false;
+	search->next = 0;
+
+	reserve_beam(search, ef + 1);
+	search->beam_count = 0;
+	search->beam_limit = ef;
+	for (int i = 0; i < count; i++)
+	{
+		HnswCandidate candidate = start[i];
+		bool		found;
+
+		candidate.element &= ~HNSW_EXPANDED;
+		visited_insert(search->visited, candidate.element, &found);
+		if (!found)
+			offer(search, candidate);
+	}
+	run(search);
+}
+
+bool
+hnsw_search_widen(HnswSearch *search, int more)
+{
+	bool		any = false;
+
+	if (!search->rest_is_heap)
+	{
+		for (int i = search->rest_count / 2 - 1; i >= 0; i--)
+			sift_down(search->rest, search->rest_count, i);
+		search->rest_is_heap = true;
+	}
+
+	reserve_beam(search, search->beam_limit + more + 1);
+	search->beam_limit += more;
+	while (search->beam_count < search->beam_limit && search->rest_count > 0)
+	{
+		HnswCandidate candidate = pop_rest(search);
+
+		offer(search, candidate);
+		any = true;
+	}
+	run(search);
+	return any;
+}
+
+void
+hnsw_search_consume(HnswSearch *search, int count)
+{
+	Assert(count <= search->beam_count);
+	search->beam_count -= count;
+	search->beam_limit -= count;
+	search->next = Max(search->next - count, 0);
+	memmove(search->beam, search->beam + count, sizeof(HnswCandidate) * search->beam_count);
+}
+
+Size
+hnsw_search_memory(const HnswSearch *search)
+{
+	Size		size = sizeof(HnswCandidate) * ((Size) search->beam_allocated +
+												search->rest_allocated);
+
+	if (search->visited != NULL)
+		size += search->visited->size * sizeof(VisitedEntry);
+	return size;
+}

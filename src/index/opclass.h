@@ -1,0 +1,59 @@
+/*
+ * opclass.h
+ *		What an operator class of either access method stands for: the type of
+ *		the values, and the metric.
+ */
+#ifndef INDEX_OPCLASS_H
+#define INDEX_OPCLASS_H
+
+#include "utils/rel.h"
+
+/* Stored in metapages: do not renumber. */
+typedef enum VectorMetric
+{
+	METRIC_L2 = 1,
+	METRIC_IP = 2,
+	METRIC_COSINE = 3,
+	METRIC_L1 = 4
+} VectorMetric;
+
+/*
+ * How to read values of a type whose codes are made from floats.  Values are
+ * detoasted.
+ */
+typedef struct VectorTypeInfo
+{
+	const char *name;
+	int			max_dimensions; /* the type's own limit */
+
+	/* number of dimensions */
+	int			(*dimensions) (const void *value);
+
+	/* the elements as floats: in the value itself, or in buffer */
+	const float *(*floats) (const void *value, float *buffer);
+
+	/* exact distance, bit for bit that of the SQL operator */
+	double		(*distance) (VectorMetric metric, const void *a, const void *b);
+
+	/* hash of the value such that equal values have equal hashes */
+	uint64		(*hash) (const void *value, uint64 seed);
+} VectorTypeInfo;
+
+typedef struct VectorOpclass
+{
+	const VectorTypeInfo *type;
+	VectorMetric metric;
+} VectorOpclass;
+
+/*
+ * Look up the operator class of an index's first column by its support
+ * functions.  ERRCODE_FEATURE_NOT_SUPPORTED if it is not one of ours.
+ */
+extern void vector_opclass_lookup(Relation index, VectorOpclass *opclass);
+
+/* Support functions of both access methods' operator classes. */
+#define VECTOR_DISTANCE_PROC	1
+#define VECTOR_NORM_PROC		2
+#define VECTOR_TYPE_PROC		3
+
+#endif							/* INDEX_OPCLASS_H */
