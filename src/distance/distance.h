@@ -19,66 +19,68 @@
 
 typedef struct CosineParts
 {
-	float		dot;			/* sum a[i] * b[i] */
-	float		norm_a;			/* sum a[i] * a[i] */
-	float		norm_b;			/* sum b[i] * b[i] */
+	float dot;	  /* sum a[i] * b[i] */
+	float norm_a; /* sum a[i] * a[i] */
+	float norm_b; /* sum b[i] * b[i] */
 } CosineParts;
 
 typedef struct FloatRange
 {
-	float		min;
-	float		max;
+	float min;
+	float max;
 } FloatRange;
 
-/* What quantize_f32_u8 learns about the codes it wrote, in units of a step. */
+/*
+ * What quantize_f32_u8 learns about the codes it wrote; errors in units of a
+ * step, with u[i] = (x[i] - offset) * inverse_step.
+ */
 typedef struct QuantizeSums
 {
-	uint32		sum;			/* of code[i] */
-	uint32		sum_squares;	/* of code[i]^2 */
-	float		error_l1;		/* sum |u[i] - code[i]|, with u[i] = (x[i] -
-								 * offset) * inverse_step */
-	float		error_l2sq;		/* sum (u[i] - code[i])^2 */
+	uint32 sum;			/* of code[i] */
+	uint32 sum_squares; /* of code[i]^2 */
+	float  error_l1;	/* sum |u[i] - code[i]| */
+	float  error_l2sq;	/* sum (u[i] - code[i])^2 */
 } QuantizeSums;
 
 typedef struct DistanceKernels
 {
-	const char *isa;			/* "baseline", "neon", "avx2", "avx512",
-								 * "avx512vnni" */
+	/* "baseline", "neon", "avx2", "avx512" or "avx512vnni" */
+	const char *isa;
 
 	/* float32 x float32; float32 accumulators, may overflow to Infinity */
-	float		(*l2sq_f32) (const float *a, const float *b, uint32 dim);
-	float		(*dot_f32) (const float *a, const float *b, uint32 dim);
-	float		(*l1_f32) (const float *a, const float *b, uint32 dim);
-	CosineParts (*cosine_f32) (const float *a, const float *b, uint32 dim);
+	float (*l2sq_f32)(const float *a, const float *b, uint32 dim);
+	float (*dot_f32)(const float *a, const float *b, uint32 dim);
+	float (*l1_f32)(const float *a, const float *b, uint32 dim);
+	CosineParts (*cosine_f32)(const float *a, const float *b, uint32 dim);
 
 	/*
 	 * 8-bit codes, exact results.  dot_u8_i16 needs |q[i]| <= 2047, and both
 	 * need dim <= 32768: partial sums are int32, at least 16 of them, and only
 	 * the total of dot_u8_i16 needs 64 bits.
 	 */
-	int64		(*dot_u8_i16) (const uint8 *code, const int16 *q, uint32 dim);
-	uint32		(*dot_u8_u8) (const uint8 *a, const uint8 *b, uint32 dim);
+	int64 (*dot_u8_i16)(const uint8 *code, const int16 *q, uint32 dim);
+	uint32 (*dot_u8_u8)(const uint8 *a, const uint8 *b, uint32 dim);
 
 	/* sum |q[i] - (offset + step * code[i])| */
-	float		(*l1_u8_f32) (const uint8 *code, float offset, float step,
-							  const float *q, uint32 dim);
+	float (*l1_u8_f32)(const uint8 *code, float offset, float step,
+					   const float *q, uint32 dim);
 
 	/* sum |(offset_a + step_a * a[i]) - (offset_b + step_b * b[i])| */
-	float		(*l1_u8_u8) (const uint8 *a, float offset_a, float step_a,
-							 const uint8 *b, float offset_b, float step_b,
-							 uint32 dim);
+	float (*l1_u8_u8)(const uint8 *a, float offset_a, float step_a,
+					  const uint8 *b, float offset_b, float step_b,
+					  uint32 dim);
 
 	/* smallest and largest of finite values */
-	FloatRange	(*range_f32) (const float *x, uint32 dim);
+	FloatRange (*range_f32)(const float *x, uint32 dim);
 
 	/*
 	 * code[i] = round((x[i] - offset) * inverse_step), clamped to 0..255, and
 	 * sums over the codes.  dim <= 32768; (x[i] - offset) * inverse_step must
 	 * not overflow.
 	 */
-	QuantizeSums (*quantize_f32_u8) (const float *x, float offset,
-									 float inverse_step, uint8 *code,
-									 uint32 dim);
+	QuantizeSums (*quantize_f32_u8)(const float *x, float offset,
+									float inverse_step, uint8 *code,
+									uint32 dim);
 
 	/*
 	 * Parts of a rotation, bit for bit the same in every table, on arrays
@@ -93,10 +95,9 @@ typedef struct DistanceKernels
 	 * butterfly_f32: (a[i], b[i]) = ((a[i] + b[i]) * scale, (a[i] - b[i]) *
 	 * scale); a and b do not overlap.
 	 */
-	void		(*hadamard_f32) (float *values, uint32 log2_n);
-	void		(*flip_f32) (float *values, const uint8 *signs, float scale,
-							 uint32 n);
-	void		(*butterfly_f32) (float *a, float *b, float scale, uint32 n);
+	void (*hadamard_f32)(float *values, uint32 log2_n);
+	void (*flip_f32)(float *values, const uint8 *signs, float scale, uint32 n);
+	void (*butterfly_f32)(float *a, float *b, float scale, uint32 n);
 } DistanceKernels;
 
 /* The table in use; never NULL, the best one after distance_init(). */
@@ -114,4 +115,4 @@ extern bool distance_select(const char *isa);
 /* Is there a table of that name that this CPU can run?  ("auto" always is.) */
 extern bool distance_available(const char *isa);
 
-#endif							/* DISTANCE_H */
+#endif /* DISTANCE_H */

@@ -17,7 +17,7 @@
 typedef struct KernelChoice
 {
 	const DistanceKernels *kernels;
-	bool		(*cpu_supports) (void);
+	bool (*cpu_supports)(void);
 } KernelChoice;
 
 const DistanceKernels *distance_kernels = &distance_kernels_baseline;
@@ -43,30 +43,26 @@ cpu_supports_avx2(void)
 	unsigned int ecx;
 	unsigned int edx;
 
-	return __builtin_cpu_supports("avx2") &&
-		__builtin_cpu_supports("fma") &&
-		__get_cpuid(1, &eax, &ebx, &ecx, &edx) &&
-		(ecx & bit_F16C) != 0;
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+		   __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
 }
 
 static bool
 cpu_supports_avx512(void)
 {
-	return cpu_supports_avx2() &&
-		__builtin_cpu_supports("avx512f") &&
-		__builtin_cpu_supports("avx512bw") &&
-		__builtin_cpu_supports("avx512dq") &&
-		__builtin_cpu_supports("avx512vl");
+	return cpu_supports_avx2() && __builtin_cpu_supports("avx512f") &&
+		   __builtin_cpu_supports("avx512bw") &&
+		   __builtin_cpu_supports("avx512dq") &&
+		   __builtin_cpu_supports("avx512vl");
 }
 
 static bool
 cpu_supports_avx512vnni(void)
 {
-	return cpu_supports_avx512() &&
-		__builtin_cpu_supports("avx512vnni");
+	return cpu_supports_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 
-#endif							/* DISTANCE_HAVE_X86_KERNELS */
+#endif /* DISTANCE_HAVE_X86_KERNELS */
 
 /* From the best to the one that always works. */
 static const KernelChoice kernel_choices[] = {
@@ -82,7 +78,7 @@ static const KernelChoice kernel_choices[] = {
 static const DistanceKernels *
 find_kernels(const char *isa)
 {
-	bool		any = strcmp(isa, "auto") == 0;
+	bool any = strcmp(isa, "auto") == 0;
 
 #ifdef DISTANCE_HAVE_X86_KERNELS
 	__builtin_cpu_init();

@@ -18,4 +18,4 @@ extern const DistanceKernels distance_kernels_avx512;
 extern const DistanceKernels distance_kernels_avx512vnni;
 #endif
 
-#endif							/* DISTANCE_KERNELS_H */
+#endif /* DISTANCE_KERNELS_H */

@@ -13,7 +13,7 @@
 
 #include <immintrin.h>
 
-typedef __m256 VF;
+typedef __m256	VF;
 typedef __m256i VI;
 typedef __m256i VC;
 typedef __m256i VC_SUM;
@@ -21,52 +21,67 @@ typedef __m256i VC_SUM;
 #define VF_LANES 8
 #define VC_CODES 16
 
-#define vf_zero()			_mm256_setzero_ps()
-#define vf_set1(x)			_mm256_set1_ps(x)
-#define vf_load(p)			_mm256_loadu_ps(p)
-#define vf_store(p, v)		_mm256_storeu_ps(p, v)
-#define vf_add(a, b)		_mm256_add_ps(a, b)
-#define vf_sub(a, b)		_mm256_sub_ps(a, b)
-#define vf_mul(a, b)		_mm256_mul_ps(a, b)
-#define vf_min(a, b)		_mm256_min_ps(a, b)
-#define vf_max(a, b)		_mm256_max_ps(a, b)
-#define vf_fma(a, b, c)		_mm256_fmadd_ps(a, b, c)
-#define vf_fnma(a, b, c)	_mm256_fnmadd_ps(a, b, c)
-#define vf_abs(v)			_mm256_andnot_ps(_mm256_set1_ps(-0.0f), v)
-#define vf_round(v)			_mm256_cvtps_epi32(v)
-#define vi_to_vf(v)			_mm256_cvtepi32_ps(v)
-#define vi_zero()			_mm256_setzero_si256()
-#define vi_add(a, b)		_mm256_add_epi32(a, b)
+#define vf_zero()		 _mm256_setzero_ps()
+#define vf_set1(x)		 _mm256_set1_ps(x)
+#define vf_load(p)		 _mm256_loadu_ps(p)
+#define vf_store(p, v)	 _mm256_storeu_ps(p, v)
+#define vf_add(a, b)	 _mm256_add_ps(a, b)
+#define vf_sub(a, b)	 _mm256_sub_ps(a, b)
+#define vf_mul(a, b)	 _mm256_mul_ps(a, b)
+#define vf_min(a, b)	 _mm256_min_ps(a, b)
+#define vf_max(a, b)	 _mm256_max_ps(a, b)
+#define vf_fma(a, b, c)	 _mm256_fmadd_ps(a, b, c)
+#define vf_fnma(a, b, c) _mm256_fnmadd_ps(a, b, c)
+#define vf_abs(v)		 _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v)
+#define vf_round(v)		 _mm256_cvtps_epi32(v)
+#define vi_to_vf(v)		 _mm256_cvtepi32_ps(v)
+#define vi_zero()		 _mm256_setzero_si256()
+#define vi_add(a, b)	 _mm256_add_epi32(a, b)
 /* squares of lanes below 2^15 */
-#define vi_square_low(v)	_mm256_madd_epi16(v, v)
-#define vc_zero()			_mm256_setzero_si256()
-#define vc_add(a, b)		_mm256_add_epi32(a, b)
-#define vc_dot(sum, a, b)	_mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
-#define vc_load_i16(p)		_mm256_loadu_si256((const __m256i *) (p))
+#define vi_square_low(v)  _mm256_madd_epi16(v, v)
+#define vc_zero()		  _mm256_setzero_si256()
+#define vc_add(a, b)	  _mm256_add_epi32(a, b)
+#define vc_dot(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
+#define vc_load_i16(p)	  _mm256_loadu_si256((const __m256i *) (p))
 #define vc_load_u8(p) \
 	_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (p)))
-#define vf_load_u8(p) \
-	_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *) (p))))
+#define vf_load_u8(p)   \
+	_mm256_cvtepi32_ps( \
+		_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *) (p))))
 
 /* first_lanes[8 - n] .. [15 - n]: ones in the first n of 8 lanes */
-static const uint32 first_lanes[16] = {
-	PG_UINT32_MAX, PG_UINT32_MAX, PG_UINT32_MAX, PG_UINT32_MAX,
-	PG_UINT32_MAX, PG_UINT32_MAX, PG_UINT32_MAX, PG_UINT32_MAX,
-	0, 0, 0, 0, 0, 0, 0, 0
-};
+static const uint32 first_lanes[16] = {PG_UINT32_MAX,
+									   PG_UINT32_MAX,
+									   PG_UINT32_MAX,
+									   PG_UINT32_MAX,
+									   PG_UINT32_MAX,
+									   PG_UINT32_MAX,
+									   PG_UINT32_MAX,
+									   PG_UINT32_MAX,
+									   0,
+									   0,
+									   0,
+									   0,
+									   0,
+									   0,
+									   0,
+									   0};
 
 /* last_lanes[n] .. [n + 15]: ones in the last n of 16 lanes */
-static const uint16 last_lanes[32] = {
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-	0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff,
-	0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff
-};
+static const uint16 last_lanes[32] = {0,	  0,	  0,	  0,	  0,
+									  0,	  0,	  0,	  0,	  0,
+									  0,	  0,	  0,	  0,	  0,
+									  0,	  0xffff, 0xffff, 0xffff, 0xffff,
+									  0xffff, 0xffff, 0xffff, 0xffff, 0xffff,
+									  0xffff, 0xffff, 0xffff, 0xffff, 0xffff,
+									  0xffff, 0xffff};
 
 static inline float
 vf_sum(VF v)
 {
-	__m128		quads = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-	__m128		pairs = _mm_add_ps(quads, _mm_movehl_ps(quads, quads));
+	__m128 quads = _mm_add_ps(_mm256_castps256_ps128(v),
+							  _mm256_extractf128_ps(v, 1));
+	__m128 pairs = _mm_add_ps(quads, _mm_movehl_ps(quads, quads));
 
 	return _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)));
 }
@@ -74,8 +89,9 @@ vf_sum(VF v)
 static inline float
 vf_hmin(VF v)
 {
-	__m128		quads = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-	__m128		pairs = _mm_min_ps(quads, _mm_movehl_ps(quads, quads));
+	__m128 quads = _mm_min_ps(_mm256_castps256_ps128(v),
+							  _mm256_extractf128_ps(v, 1));
+	__m128 pairs = _mm_min_ps(quads, _mm_movehl_ps(quads, quads));
 
 	return _mm_cvtss_f32(_mm_min_ss(pairs, _mm_movehdup_ps(pairs)));
 }
@@ -83,8 +99,9 @@ vf_hmin(VF v)
 static inline float
 vf_hmax(VF v)
 {
-	__m128		quads = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-	__m128		pairs = _mm_max_ps(quads, _mm_movehl_ps(quads, quads));
+	__m128 quads = _mm_max_ps(_mm256_castps256_ps128(v),
+							  _mm256_extractf128_ps(v, 1));
+	__m128 pairs = _mm_max_ps(quads, _mm_movehl_ps(quads, quads));
 
 	return _mm_cvtss_f32(_mm_max_ss(pairs, _mm_movehdup_ps(pairs)));
 }
@@ -116,7 +133,7 @@ vi_keep_tail(VI v, uint32 n)
 static inline VF
 vf_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 {
-	uint64		packed = 0;
+	uint64 packed = 0;
 
 	if (dim >= VF_LANES)
 	{
@@ -127,15 +144,16 @@ vf_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 		for (uint32 i = n; i-- > 0;)
 			packed = packed << 8 | code[i];
 
-	return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64) packed)));
+	return _mm256_cvtepi32_ps(
+		_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64) packed)));
 }
 
 /* the low bytes of 8 lanes, the first in the lowest byte */
 static inline uint64
 vi_pack_u8(VI v)
 {
-	__m128i		words = _mm_packs_epi32(_mm256_castsi256_si128(v),
-										_mm256_extracti128_si256(v, 1));
+	__m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v),
+									_mm256_extracti128_si256(v, 1));
 
 	return (uint64) _mm_cvtsi128_si64(_mm_packus_epi16(words, words));
 }
@@ -143,7 +161,7 @@ vi_pack_u8(VI v)
 static inline void
 vi_store_u8(uint8 *code, VI v)
 {
-	uint64		packed = vi_pack_u8(v);
+	uint64 packed = vi_pack_u8(v);
 
 	memcpy(code, &packed, sizeof(packed));
 }
@@ -151,7 +169,7 @@ vi_store_u8(uint8 *code, VI v)
 static inline void
 vi_store_u8_tail(uint8 *code, uint32 dim, uint32 n, VI v)
 {
-	uint64		packed = vi_pack_u8(v);
+	uint64 packed = vi_pack_u8(v);
 
 	for (uint32 i = dim - n; i < dim; i++)
 	{
@@ -163,10 +181,12 @@ vi_store_u8_tail(uint8 *code, uint32 dim, uint32 n, VI v)
 static inline int32
 vi_sum(VI v)
 {
-	__m128i		quads = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-	__m128i		pairs = _mm_add_epi32(quads, _mm_shuffle_epi32(quads, 0x4e));
+	__m128i quads = _mm_add_epi32(_mm256_castsi256_si128(v),
+								  _mm256_extracti128_si256(v, 1));
+	__m128i pairs = _mm_add_epi32(quads, _mm_shuffle_epi32(quads, 0x4e));
 
-	return _mm_cvtsi128_si32(_mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, 0xb1)));
+	return _mm_cvtsi128_si32(
+		_mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, 0xb1)));
 }
 
 #define vc_sum(v) vi_sum(v)
@@ -175,31 +195,34 @@ static inline __m256i
 widen_and_add(__m256i v)
 {
 	return _mm256_add_epi64(_mm256_cvtepi32_epi64(_mm256_castsi256_si128(v)),
-							_mm256_cvtepi32_epi64(_mm256_extracti128_si256(v, 1)));
+							_mm256_cvtepi32_epi64(
+								_mm256_extracti128_si256(v, 1)));
 }
 
 static inline int64
 vc_sum_wide(VC_SUM a, VC_SUM b, VC_SUM c, VC_SUM d)
 {
 	/* 32 partial sums below 2^30 each: two of them still fit an int32 */
-	__m256i		wide = _mm256_add_epi64(widen_and_add(_mm256_add_epi32(a, b)),
-										widen_and_add(_mm256_add_epi32(c, d)));
-	__m128i		pair = _mm_add_epi64(_mm256_castsi256_si128(wide),
-									 _mm256_extracti128_si256(wide, 1));
+	__m256i wide = _mm256_add_epi64(widen_and_add(_mm256_add_epi32(a, b)),
+									widen_and_add(_mm256_add_epi32(c, d)));
+	__m128i pair = _mm_add_epi64(_mm256_castsi256_si128(wide),
+								 _mm256_extracti128_si256(wide, 1));
 
-	return _mm_cvtsi128_si64(_mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair)));
+	return _mm_cvtsi128_si64(
+		_mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair)));
 }
 
 static inline VC
 vc_keep_tail(VC v, uint32 n)
 {
-	return _mm256_and_si256(v, _mm256_loadu_si256((const __m256i *) (last_lanes + n)));
+	return _mm256_and_si256(v, _mm256_loadu_si256(
+								   (const __m256i *) (last_lanes + n)));
 }
 
 static inline VC
 vc_load_i16_tail(const int16 *x, uint32 dim, uint32 n)
 {
-	int16		small[VC_CODES] = {0};
+	int16 small[VC_CODES] = {0};
 
 	if (dim >= VC_CODES)
 		return vc_keep_tail(vc_load_i16(x + dim - VC_CODES), n);
@@ -210,7 +233,7 @@ vc_load_i16_tail(const int16 *x, uint32 dim, uint32 n)
 static inline VC
 vc_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 {
-	int16		small[VC_CODES] = {0};
+	int16 small[VC_CODES] = {0};
 
 	if (dim >= VC_CODES)
 		return vc_keep_tail(vc_load_u8(code + dim - VC_CODES), n);
@@ -223,9 +246,10 @@ vc_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 static inline VF
 vf_flip_signs(VF v, const uint8 *signs, uint32 i)
 {
-	__m256i		bits = _mm256_set1_epi32(signs[i / 8]);
-	__m256i		lane_bit = _mm256_set_epi32(128, 64, 32, 16, 8, 4, 2, 1);
-	__m256i		flip = _mm256_cmpeq_epi32(_mm256_and_si256(bits, lane_bit), lane_bit);
+	__m256i bits = _mm256_set1_epi32(signs[i / 8]);
+	__m256i lane_bit = _mm256_set_epi32(128, 64, 32, 16, 8, 4, 2, 1);
+	__m256i flip = _mm256_cmpeq_epi32(_mm256_and_si256(bits, lane_bit),
+									  lane_bit);
 
 	return _mm256_xor_ps(v, _mm256_and_ps(_mm256_castsi256_ps(flip),
 										  _mm256_set1_ps(-0.0f)));
@@ -235,18 +259,22 @@ vf_flip_signs(VF v, const uint8 *signs, uint32 i)
 static inline VF
 vf_hadamard(VF v)
 {
-	VF			odd = _mm256_set_ps(-0.0f, 0.0f, -0.0f, 0.0f, -0.0f, 0.0f, -0.0f, 0.0f);
-	VF			upper_pair = _mm256_set_ps(-0.0f, -0.0f, 0.0f, 0.0f, -0.0f, -0.0f, 0.0f, 0.0f);
-	VF			upper_half = _mm256_set_ps(-0.0f, -0.0f, -0.0f, -0.0f, 0.0f, 0.0f, 0.0f, 0.0f);
+	VF odd = _mm256_set_ps(-0.0f, 0.0f, -0.0f, 0.0f, -0.0f, 0.0f, -0.0f, 0.0f);
+	VF upper_pair = _mm256_set_ps(-0.0f, -0.0f, 0.0f, 0.0f, -0.0f, -0.0f, 0.0f,
+								  0.0f);
+	VF upper_half = _mm256_set_ps(-0.0f, -0.0f, -0.0f, -0.0f, 0.0f, 0.0f, 0.0f,
+								  0.0f);
 
 	v = _mm256_add_ps(_mm256_permute_ps(v, 0xb1), _mm256_xor_ps(v, odd));
-	v = _mm256_add_ps(_mm256_permute_ps(v, 0x4e), _mm256_xor_ps(v, upper_pair));
-	return _mm256_add_ps(_mm256_permute2f128_ps(v, v, 1), _mm256_xor_ps(v, upper_half));
+	v = _mm256_add_ps(_mm256_permute_ps(v, 0x4e),
+					  _mm256_xor_ps(v, upper_pair));
+	return _mm256_add_ps(_mm256_permute2f128_ps(v, v, 1),
+						 _mm256_xor_ps(v, upper_half));
 }
 
 #define KERNELS_TABLE distance_kernels_avx2
-#define KERNELS_ISA "avx2"
+#define KERNELS_ISA	  "avx2"
 
 #include "distance/kernels.inc.h"
 
-#endif							/* DISTANCE_HAVE_X86_KERNELS */
+#endif /* DISTANCE_HAVE_X86_KERNELS */

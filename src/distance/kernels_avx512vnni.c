@@ -11,8 +11,8 @@
 #include "distance/vector_avx512.inc.h"
 
 #define KERNELS_TABLE distance_kernels_avx512vnni
-#define KERNELS_ISA "avx512vnni"
+#define KERNELS_ISA	  "avx512vnni"
 
 #include "distance/kernels.inc.h"
 
-#endif							/* DISTANCE_HAVE_X86_KERNELS */
+#endif /* DISTANCE_HAVE_X86_KERNELS */

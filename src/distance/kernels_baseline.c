@@ -13,7 +13,7 @@
 
 #include "distance/kernels.h"
 
-typedef simde__m128 VF;
+typedef simde__m128	 VF;
 typedef simde__m128i VI;
 typedef simde__m128i VC;
 typedef simde__m128i VC_SUM;
@@ -21,72 +21,74 @@ typedef simde__m128i VC_SUM;
 #define VF_LANES 4
 #define VC_CODES 8
 
-#define vf_zero()			simde_mm_setzero_ps()
-#define vf_set1(x)			simde_mm_set1_ps(x)
-#define vf_load(p)			simde_mm_loadu_ps(p)
-#define vf_store(p, v)		simde_mm_storeu_ps(p, v)
-#define vf_add(a, b)		simde_mm_add_ps(a, b)
-#define vf_sub(a, b)		simde_mm_sub_ps(a, b)
-#define vf_mul(a, b)		simde_mm_mul_ps(a, b)
-#define vf_min(a, b)		simde_mm_min_ps(a, b)
-#define vf_max(a, b)		simde_mm_max_ps(a, b)
-#define vf_fma(a, b, c)		simde_mm_fmadd_ps(a, b, c)
-#define vf_fnma(a, b, c)	simde_mm_fnmadd_ps(a, b, c)
-#define vf_abs(v)			simde_mm_andnot_ps(simde_mm_set1_ps(-0.0f), v)
-#define vf_round(v)			simde_mm_cvtps_epi32(v)
-#define vi_to_vf(v)			simde_mm_cvtepi32_ps(v)
-#define vi_zero()			simde_mm_setzero_si128()
-#define vi_add(a, b)		simde_mm_add_epi32(a, b)
+#define vf_zero()		 simde_mm_setzero_ps()
+#define vf_set1(x)		 simde_mm_set1_ps(x)
+#define vf_load(p)		 simde_mm_loadu_ps(p)
+#define vf_store(p, v)	 simde_mm_storeu_ps(p, v)
+#define vf_add(a, b)	 simde_mm_add_ps(a, b)
+#define vf_sub(a, b)	 simde_mm_sub_ps(a, b)
+#define vf_mul(a, b)	 simde_mm_mul_ps(a, b)
+#define vf_min(a, b)	 simde_mm_min_ps(a, b)
+#define vf_max(a, b)	 simde_mm_max_ps(a, b)
+#define vf_fma(a, b, c)	 simde_mm_fmadd_ps(a, b, c)
+#define vf_fnma(a, b, c) simde_mm_fnmadd_ps(a, b, c)
+#define vf_abs(v)		 simde_mm_andnot_ps(simde_mm_set1_ps(-0.0f), v)
+#define vf_round(v)		 simde_mm_cvtps_epi32(v)
+#define vi_to_vf(v)		 simde_mm_cvtepi32_ps(v)
+#define vi_zero()		 simde_mm_setzero_si128()
+#define vi_add(a, b)	 simde_mm_add_epi32(a, b)
 /* squares of lanes below 2^15 */
-#define vi_square_low(v)	simde_mm_madd_epi16(v, v)
-#define vc_zero()			simde_mm_setzero_si128()
-#define vc_add(a, b)		simde_mm_add_epi32(a, b)
-#define vc_dot(sum, a, b)	simde_mm_add_epi32(sum, simde_mm_madd_epi16(a, b))
-#define vc_load_i16(p)		simde_mm_loadu_si128((const simde__m128i *) (p))
-#define vc_load_u8(p) \
+#define vi_square_low(v)  simde_mm_madd_epi16(v, v)
+#define vc_zero()		  simde_mm_setzero_si128()
+#define vc_add(a, b)	  simde_mm_add_epi32(a, b)
+#define vc_dot(sum, a, b) simde_mm_add_epi32(sum, simde_mm_madd_epi16(a, b))
+#define vc_load_i16(p)	  simde_mm_loadu_si128((const simde__m128i *) (p))
+#define vc_load_u8(p)                                                        \
 	simde_mm_unpacklo_epi8(simde_mm_loadl_epi64((const simde__m128i *) (p)), \
 						   simde_mm_setzero_si128())
 
 /* first_lanes[4 - n] .. [7 - n]: ones in the first n of 4 lanes */
 static const uint32 first_lanes[8] = {
-	PG_UINT32_MAX, PG_UINT32_MAX, PG_UINT32_MAX, PG_UINT32_MAX, 0, 0, 0, 0
-};
+	PG_UINT32_MAX, PG_UINT32_MAX, PG_UINT32_MAX, PG_UINT32_MAX, 0, 0, 0, 0};
 
 /* last_lanes[n] .. [n + 7]: ones in the last n of 8 lanes */
-static const uint16 last_lanes[16] = {
-	0, 0, 0, 0, 0, 0, 0, 0,
-	0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff
-};
+static const uint16 last_lanes[16] = {0,	  0,	  0,	  0,
+									  0,	  0,	  0,	  0,
+									  0xffff, 0xffff, 0xffff, 0xffff,
+									  0xffff, 0xffff, 0xffff, 0xffff};
 
 static inline float
 vf_sum(VF v)
 {
-	VF			pairs = simde_mm_add_ps(v, simde_mm_movehl_ps(v, v));
+	VF pairs = simde_mm_add_ps(v, simde_mm_movehl_ps(v, v));
 
-	return simde_mm_cvtss_f32(simde_mm_add_ss(pairs, simde_mm_shuffle_ps(pairs, pairs, 1)));
+	return simde_mm_cvtss_f32(
+		simde_mm_add_ss(pairs, simde_mm_shuffle_ps(pairs, pairs, 1)));
 }
 
 static inline float
 vf_hmin(VF v)
 {
-	VF			pairs = simde_mm_min_ps(v, simde_mm_movehl_ps(v, v));
+	VF pairs = simde_mm_min_ps(v, simde_mm_movehl_ps(v, v));
 
-	return simde_mm_cvtss_f32(simde_mm_min_ps(pairs, simde_mm_shuffle_ps(pairs, pairs, 1)));
+	return simde_mm_cvtss_f32(
+		simde_mm_min_ps(pairs, simde_mm_shuffle_ps(pairs, pairs, 1)));
 }
 
 static inline float
 vf_hmax(VF v)
 {
-	VF			pairs = simde_mm_max_ps(v, simde_mm_movehl_ps(v, v));
+	VF pairs = simde_mm_max_ps(v, simde_mm_movehl_ps(v, v));
 
-	return simde_mm_cvtss_f32(simde_mm_max_ps(pairs, simde_mm_shuffle_ps(pairs, pairs, 1)));
+	return simde_mm_cvtss_f32(
+		simde_mm_max_ps(pairs, simde_mm_shuffle_ps(pairs, pairs, 1)));
 }
 
 static inline VF
 vf_load_tail(const float *x, uint32 dim, uint32 n)
 {
 	const float *tail = x + dim - n;
-	float		lanes[VF_LANES] = {0};
+	float		 lanes[VF_LANES] = {0};
 
 	if (n == 1)
 		memcpy(lanes, tail, sizeof(float));
@@ -100,7 +102,8 @@ vf_load_tail(const float *x, uint32 dim, uint32 n)
 static inline VI
 vi_keep_tail(VI v, uint32 n)
 {
-	return simde_mm_and_si128(v, simde_mm_loadu_si128((const simde__m128i *) (first_lanes + 4 - n)));
+	return simde_mm_and_si128(
+		v, simde_mm_loadu_si128((const simde__m128i *) (first_lanes + 4 - n)));
 }
 
 static inline VF
@@ -116,13 +119,14 @@ vf_from_packed_u8(uint32 packed)
 	simde__m128i zero = simde_mm_setzero_si128();
 	simde__m128i codes = simde_mm_cvtsi32_si128((int32) packed);
 
-	return simde_mm_cvtepi32_ps(simde_mm_unpacklo_epi16(simde_mm_unpacklo_epi8(codes, zero), zero));
+	return simde_mm_cvtepi32_ps(
+		simde_mm_unpacklo_epi16(simde_mm_unpacklo_epi8(codes, zero), zero));
 }
 
 static inline VF
 vf_load_u8(const uint8 *code)
 {
-	uint32		packed;
+	uint32 packed;
 
 	memcpy(&packed, code, sizeof(packed));
 #ifdef WORDS_BIGENDIAN
@@ -135,7 +139,7 @@ static inline VF
 vf_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 {
 	const uint8 *tail = code + dim - n;
-	uint32		packed = tail[0];
+	uint32		 packed = tail[0];
 
 	if (n > 1)
 		packed |= (uint32) tail[1] << 8;
@@ -148,15 +152,16 @@ vf_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 static inline uint32
 vi_pack_u8(VI v)
 {
-	VI			words = simde_mm_packs_epi32(v, v);
+	VI words = simde_mm_packs_epi32(v, v);
 
-	return (uint32) simde_mm_cvtsi128_si32(simde_mm_packus_epi16(words, words));
+	return (uint32) simde_mm_cvtsi128_si32(
+		simde_mm_packus_epi16(words, words));
 }
 
 static inline void
 vi_store_u8(uint8 *code, VI v)
 {
-	uint32		packed = vi_pack_u8(v);
+	uint32 packed = vi_pack_u8(v);
 
 #ifdef WORDS_BIGENDIAN
 	packed = __builtin_bswap32(packed);
@@ -167,7 +172,7 @@ vi_store_u8(uint8 *code, VI v)
 static inline void
 vi_store_u8_tail(uint8 *code, uint32 dim, uint32 n, VI v)
 {
-	uint32		packed = vi_pack_u8(v);
+	uint32 packed = vi_pack_u8(v);
 
 	for (uint32 i = dim - n; i < dim; i++)
 	{
@@ -179,9 +184,10 @@ vi_store_u8_tail(uint8 *code, uint32 dim, uint32 n, VI v)
 static inline int32
 vi_sum(VI v)
 {
-	VI			pairs = simde_mm_add_epi32(v, simde_mm_shuffle_epi32(v, 0x4e));
+	VI pairs = simde_mm_add_epi32(v, simde_mm_shuffle_epi32(v, 0x4e));
 
-	return simde_mm_cvtsi128_si32(simde_mm_add_epi32(pairs, simde_mm_shuffle_epi32(pairs, 0xb1)));
+	return simde_mm_cvtsi128_si32(
+		simde_mm_add_epi32(pairs, simde_mm_shuffle_epi32(pairs, 0xb1)));
 }
 
 #define vc_sum(v) vi_sum(v)
@@ -189,8 +195,8 @@ vi_sum(VI v)
 static inline int64
 vc_sum_wide(VC_SUM a, VC_SUM b, VC_SUM c, VC_SUM d)
 {
-	int32		lanes[16];
-	int64		sum = 0;
+	int32 lanes[16];
+	int64 sum = 0;
 
 	simde_mm_storeu_si128((simde__m128i *) lanes, a);
 	simde_mm_storeu_si128((simde__m128i *) (lanes + 4), b);
@@ -204,13 +210,14 @@ vc_sum_wide(VC_SUM a, VC_SUM b, VC_SUM c, VC_SUM d)
 static inline VC
 vc_keep_tail(VC v, uint32 n)
 {
-	return simde_mm_and_si128(v, simde_mm_loadu_si128((const simde__m128i *) (last_lanes + n)));
+	return simde_mm_and_si128(v, simde_mm_loadu_si128(
+									 (const simde__m128i *) (last_lanes + n)));
 }
 
 static inline VC
 vc_load_i16_tail(const int16 *x, uint32 dim, uint32 n)
 {
-	int16		small[VC_CODES] = {0};
+	int16 small[VC_CODES] = {0};
 
 	if (dim >= VC_CODES)
 		return vc_keep_tail(vc_load_i16(x + dim - VC_CODES), n);
@@ -221,7 +228,7 @@ vc_load_i16_tail(const int16 *x, uint32 dim, uint32 n)
 static inline VC
 vc_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 {
-	int16		small[VC_CODES] = {0};
+	int16 small[VC_CODES] = {0};
 
 	if (dim >= VC_CODES)
 		return vc_keep_tail(vc_load_u8(code + dim - VC_CODES), n);
@@ -236,7 +243,9 @@ vf_flip_signs(VF v, const uint8 *signs, uint32 i)
 {
 	simde__m128i bits = simde_mm_set1_epi32(signs[i / 8] >> (i % 8));
 	simde__m128i lane_bit = simde_mm_set_epi32(8, 4, 2, 1);
-	simde__m128i flip = simde_mm_cmpeq_epi32(simde_mm_and_si128(bits, lane_bit), lane_bit);
+	simde__m128i flip = simde_mm_cmpeq_epi32(simde_mm_and_si128(bits,
+																lane_bit),
+											 lane_bit);
 
 	return simde_mm_xor_ps(v, simde_mm_and_ps(simde_mm_castsi128_ps(flip),
 											  simde_mm_set1_ps(-0.0f)));
@@ -246,11 +255,13 @@ vf_flip_signs(VF v, const uint8 *signs, uint32 i)
 static inline VF
 vf_hadamard(VF v)
 {
-	VF			odd = simde_mm_set_ps(-0.0f, 0.0f, -0.0f, 0.0f);
-	VF			upper = simde_mm_set_ps(-0.0f, -0.0f, 0.0f, 0.0f);
+	VF odd = simde_mm_set_ps(-0.0f, 0.0f, -0.0f, 0.0f);
+	VF upper = simde_mm_set_ps(-0.0f, -0.0f, 0.0f, 0.0f);
 
-	v = simde_mm_add_ps(simde_mm_shuffle_ps(v, v, 0xb1), simde_mm_xor_ps(v, odd));
-	return simde_mm_add_ps(simde_mm_shuffle_ps(v, v, 0x4e), simde_mm_xor_ps(v, upper));
+	v = simde_mm_add_ps(simde_mm_shuffle_ps(v, v, 0xb1),
+						simde_mm_xor_ps(v, odd));
+	return simde_mm_add_ps(simde_mm_shuffle_ps(v, v, 0x4e),
+						   simde_mm_xor_ps(v, upper));
 }
 
 #define KERNELS_TABLE distance_kernels_baseline

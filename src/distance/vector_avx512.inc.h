@@ -8,7 +8,7 @@
  */
 #include <immintrin.h>
 
-typedef __m512 VF;
+typedef __m512	VF;
 typedef __m512i VI;
 typedef __m512i VC;
 typedef __m512i VC_SUM;
@@ -16,42 +16,44 @@ typedef __m512i VC_SUM;
 #define VF_LANES 16
 #define VC_CODES 32
 
-#define vf_zero()			_mm512_setzero_ps()
-#define vf_set1(x)			_mm512_set1_ps(x)
-#define vf_load(p)			_mm512_loadu_ps(p)
-#define vf_store(p, v)		_mm512_storeu_ps(p, v)
-#define vf_add(a, b)		_mm512_add_ps(a, b)
-#define vf_sub(a, b)		_mm512_sub_ps(a, b)
-#define vf_mul(a, b)		_mm512_mul_ps(a, b)
-#define vf_min(a, b)		_mm512_min_ps(a, b)
-#define vf_max(a, b)		_mm512_max_ps(a, b)
-#define vf_fma(a, b, c)		_mm512_fmadd_ps(a, b, c)
-#define vf_fnma(a, b, c)	_mm512_fnmadd_ps(a, b, c)
-#define vf_abs(v)			_mm512_abs_ps(v)
-#define vf_sum(v)			_mm512_reduce_add_ps(v)
-#define vf_hmin(v)			_mm512_reduce_min_ps(v)
-#define vf_hmax(v)			_mm512_reduce_max_ps(v)
-#define vf_round(v)			_mm512_cvtps_epi32(v)
-#define vi_to_vf(v)			_mm512_cvtepi32_ps(v)
-#define vi_zero()			_mm512_setzero_si512()
-#define vi_add(a, b)		_mm512_add_epi32(a, b)
+#define vf_zero()		 _mm512_setzero_ps()
+#define vf_set1(x)		 _mm512_set1_ps(x)
+#define vf_load(p)		 _mm512_loadu_ps(p)
+#define vf_store(p, v)	 _mm512_storeu_ps(p, v)
+#define vf_add(a, b)	 _mm512_add_ps(a, b)
+#define vf_sub(a, b)	 _mm512_sub_ps(a, b)
+#define vf_mul(a, b)	 _mm512_mul_ps(a, b)
+#define vf_min(a, b)	 _mm512_min_ps(a, b)
+#define vf_max(a, b)	 _mm512_max_ps(a, b)
+#define vf_fma(a, b, c)	 _mm512_fmadd_ps(a, b, c)
+#define vf_fnma(a, b, c) _mm512_fnmadd_ps(a, b, c)
+#define vf_abs(v)		 _mm512_abs_ps(v)
+#define vf_sum(v)		 _mm512_reduce_add_ps(v)
+#define vf_hmin(v)		 _mm512_reduce_min_ps(v)
+#define vf_hmax(v)		 _mm512_reduce_max_ps(v)
+#define vf_round(v)		 _mm512_cvtps_epi32(v)
+#define vi_to_vf(v)		 _mm512_cvtepi32_ps(v)
+#define vi_zero()		 _mm512_setzero_si512()
+#define vi_add(a, b)	 _mm512_add_epi32(a, b)
 /* squares of lanes below 2^15 */
-#define vi_square_low(v)	_mm512_madd_epi16(v, v)
-#define vi_sum(v)			_mm512_reduce_add_epi32(v)
-#define vi_store_u8(p, v)	_mm_storeu_si128((__m128i *) (p), _mm512_cvtepi32_epi8(v))
-#define vc_zero()			_mm512_setzero_si512()
-#define vc_add(a, b)		_mm512_add_epi32(a, b)
-#define vc_sum(v)			_mm512_reduce_add_epi32(v)
-#define vc_load_i16(p)		_mm512_loadu_si512(p)
+#define vi_square_low(v) _mm512_madd_epi16(v, v)
+#define vi_sum(v)		 _mm512_reduce_add_epi32(v)
+#define vi_store_u8(p, v) \
+	_mm_storeu_si128((__m128i *) (p), _mm512_cvtepi32_epi8(v))
+#define vc_zero()	   _mm512_setzero_si512()
+#define vc_add(a, b)   _mm512_add_epi32(a, b)
+#define vc_sum(v)	   _mm512_reduce_add_epi32(v)
+#define vc_load_i16(p) _mm512_loadu_si512(p)
 #define vc_load_u8(p) \
 	_mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *) (p)))
-#define vf_load_u8(p) \
-	_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *) (p))))
+#define vf_load_u8(p)   \
+	_mm512_cvtepi32_ps( \
+		_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *) (p))))
 
 #ifdef __AVX512VNNI__
-#define vc_dot(sum, a, b)	_mm512_dpwssd_epi32(sum, a, b)
+#define vc_dot(sum, a, b) _mm512_dpwssd_epi32(sum, a, b)
 #else
-#define vc_dot(sum, a, b)	_mm512_add_epi32(sum, _mm512_madd_epi16(a, b))
+#define vc_dot(sum, a, b) _mm512_add_epi32(sum, _mm512_madd_epi16(a, b))
 #endif
 
 /* ones for the first n lanes, n below the number of lanes */
@@ -78,7 +80,8 @@ vi_keep_tail(VI v, uint32 n)
 static inline VF
 vf_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 {
-	__m128i		bytes = _mm_maskz_loadu_epi8(FIRST_LANES(__mmask16, n), code + dim - n);
+	__m128i bytes = _mm_maskz_loadu_epi8(FIRST_LANES(__mmask16, n),
+										 code + dim - n);
 
 	return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
 }
@@ -86,7 +89,8 @@ vf_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 static inline void
 vi_store_u8_tail(uint8 *code, uint32 dim, uint32 n, VI v)
 {
-	_mm_mask_storeu_epi8(code + dim - n, FIRST_LANES(__mmask16, n), _mm512_cvtepi32_epi8(v));
+	_mm_mask_storeu_epi8(code + dim - n, FIRST_LANES(__mmask16, n),
+						 _mm512_cvtepi32_epi8(v));
 }
 
 static inline VC
@@ -98,7 +102,8 @@ vc_load_i16_tail(const int16 *x, uint32 dim, uint32 n)
 static inline VC
 vc_load_u8_tail(const uint8 *code, uint32 dim, uint32 n)
 {
-	__m256i		bytes = _mm256_maskz_loadu_epi8(FIRST_LANES(__mmask32, n), code + dim - n);
+	__m256i bytes = _mm256_maskz_loadu_epi8(FIRST_LANES(__mmask32, n),
+											code + dim - n);
 
 	return _mm512_cvtepu8_epi16(bytes);
 }
@@ -107,9 +112,11 @@ static inline int64
 vc_sum_wide(VC_SUM a, VC_SUM b, VC_SUM c, VC_SUM d)
 {
 	/* 64 partial sums below 2^29 each: four of them still fit an int32 */
-	__m512i		sum = _mm512_add_epi32(_mm512_add_epi32(a, b), _mm512_add_epi32(c, d));
-	__m512i		wide = _mm512_add_epi64(_mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum)),
-										_mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1)));
+	__m512i sum = _mm512_add_epi32(_mm512_add_epi32(a, b),
+								   _mm512_add_epi32(c, d));
+	__m512i wide = _mm512_add_epi64(
+		_mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum)),
+		_mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(sum, 1)));
 
 	return _mm512_reduce_add_epi64(wide);
 }
@@ -118,7 +125,7 @@ vc_sum_wide(VC_SUM a, VC_SUM b, VC_SUM c, VC_SUM d)
 static inline VF
 vf_flip_signs(VF v, const uint8 *signs, uint32 i)
 {
-	uint16		bits;
+	uint16 bits;
 
 	memcpy(&bits, signs + i / 8, sizeof(bits));
 	return _mm512_mask_xor_ps(v, bits, v, _mm512_set1_ps(-0.0f));
@@ -128,12 +135,16 @@ vf_flip_signs(VF v, const uint8 *signs, uint32 i)
 static inline VF
 vf_hadamard(VF v)
 {
-	VF			sign = _mm512_set1_ps(-0.0f);
+	VF sign = _mm512_set1_ps(-0.0f);
 
-	v = _mm512_add_ps(_mm512_permute_ps(v, 0xb1), _mm512_mask_xor_ps(v, 0xaaaa, v, sign));
-	v = _mm512_add_ps(_mm512_permute_ps(v, 0x4e), _mm512_mask_xor_ps(v, 0xcccc, v, sign));
-	v = _mm512_add_ps(_mm512_shuffle_f32x4(v, v, 0xb1), _mm512_mask_xor_ps(v, 0xf0f0, v, sign));
-	return _mm512_add_ps(_mm512_shuffle_f32x4(v, v, 0x4e), _mm512_mask_xor_ps(v, 0xff00, v, sign));
+	v = _mm512_add_ps(_mm512_permute_ps(v, 0xb1),
+					  _mm512_mask_xor_ps(v, 0xaaaa, v, sign));
+	v = _mm512_add_ps(_mm512_permute_ps(v, 0x4e),
+					  _mm512_mask_xor_ps(v, 0xcccc, v, sign));
+	v = _mm512_add_ps(_mm512_shuffle_f32x4(v, v, 0xb1),
+					  _mm512_mask_xor_ps(v, 0xf0f0, v, sign));
+	return _mm512_add_ps(_mm512_shuffle_f32x4(v, v, 0x4e),
+						 _mm512_mask_xor_ps(v, 0xff00, v, sign));
 }
 
 /*
@@ -149,19 +160,24 @@ vf_hadamard(VF v)
 
 typedef struct U8Sums
 {
-	__m512i		dot;			/* a * (b - 128) */
-	__m512i		sum;			/* a */
+	__m512i dot; /* a * (b - 128) */
+	__m512i sum; /* a */
 } U8Sums;
 
 static inline U8Sums
 dot_u8_u8_step(U8Sums sums, __m512i a, __m512i b)
 {
-	sums.dot = _mm512_dpbusd_epi32(sums.dot, a, _mm512_xor_si512(b, _mm512_set1_epi8(-128)));
+	sums.dot = _mm512_dpbusd_epi32(sums.dot, a,
+								   _mm512_xor_si512(b,
+													_mm512_set1_epi8(-128)));
 	sums.sum = _mm512_dpbusd_epi32(sums.sum, a, _mm512_set1_epi8(1));
 	return sums;
 }
 
-#define U8_SUMS_ZERO {_mm512_setzero_si512(), _mm512_setzero_si512()}
+#define U8_SUMS_ZERO                                   \
+	{                                                  \
+		_mm512_setzero_si512(), _mm512_setzero_si512() \
+	}
 #define U8_SUMS_TOTAL(s) \
 	_mm512_add_epi32((s).dot, _mm512_slli_epi32((s).sum, 7))
 
@@ -169,51 +185,58 @@ dot_u8_u8_step(U8Sums sums, __m512i a, __m512i b)
 
 typedef struct U8Sums
 {
-	__m512i		dot;
+	__m512i dot;
 } U8Sums;
 
 static inline U8Sums
 dot_u8_u8_step(U8Sums sums, __m512i a, __m512i b)
 {
-	__m512i		low = _mm512_set1_epi16(0xff);
-	__m512i		even = _mm512_madd_epi16(_mm512_and_si512(a, low), _mm512_and_si512(b, low));
-	__m512i		odd = _mm512_madd_epi16(_mm512_srli_epi16(a, 8), _mm512_srli_epi16(b, 8));
+	__m512i low = _mm512_set1_epi16(0xff);
+	__m512i even = _mm512_madd_epi16(_mm512_and_si512(a, low),
+									 _mm512_and_si512(b, low));
+	__m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(a, 8),
+									_mm512_srli_epi16(b, 8));
 
 	sums.dot = _mm512_add_epi32(sums.dot, _mm512_add_epi32(even, odd));
 	return sums;
 }
 
-#define U8_SUMS_ZERO {_mm512_setzero_si512()}
+#define U8_SUMS_ZERO           \
+	{                          \
+		_mm512_setzero_si512() \
+	}
 #define U8_SUMS_TOTAL(s) ((s).dot)
 
-#endif							/* __AVX512VNNI__ */
+#endif /* __AVX512VNNI__ */
 
 static uint32
 dot_u8_u8(const uint8 *a, const uint8 *b, uint32 dim)
 {
-	U8Sums		sums0 = U8_SUMS_ZERO;
-	U8Sums		sums1 = U8_SUMS_ZERO;
-	uint32		i = 0;
+	U8Sums sums0 = U8_SUMS_ZERO;
+	U8Sums sums1 = U8_SUMS_ZERO;
+	uint32 i = 0;
 
 	for (; i + 128 <= dim; i += 128)
 	{
-		sums0 = dot_u8_u8_step(sums0, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i));
+		sums0 = dot_u8_u8_step(sums0, _mm512_loadu_si512(a + i),
+							   _mm512_loadu_si512(b + i));
 		sums1 = dot_u8_u8_step(sums1, _mm512_loadu_si512(a + i + 64),
 							   _mm512_loadu_si512(b + i + 64));
 	}
 	if (i + 64 <= dim)
 	{
-		sums0 = dot_u8_u8_step(sums0, _mm512_loadu_si512(a + i), _mm512_loadu_si512(b + i));
+		sums0 = dot_u8_u8_step(sums0, _mm512_loadu_si512(a + i),
+							   _mm512_loadu_si512(b + i));
 		i += 64;
 	}
 	if (i < dim)
 	{
-		__mmask64	mask = FIRST_LANES(__mmask64, dim - i);
+		__mmask64 mask = FIRST_LANES(__mmask64, dim - i);
 
 		sums1 = dot_u8_u8_step(sums1, _mm512_maskz_loadu_epi8(mask, a + i),
 							   _mm512_maskz_loadu_epi8(mask, b + i));
 	}
 
-	return (uint32) _mm512_reduce_add_epi32(_mm512_add_epi32(U8_SUMS_TOTAL(sums0),
-															 U8_SUMS_TOTAL(sums1)));
+	return (uint32) _mm512_reduce_add_epi32(
+		_mm512_add_epi32(U8_SUMS_TOTAL(sums0), U8_SUMS_TOTAL(sums1)));
 }

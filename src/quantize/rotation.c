@@ -22,7 +22,7 @@
 static uint64
 next_random(uint64 *state)
 {
-	uint64		z = (*state += UINT64CONST(0x9e3779b97f4a7c15));
+	uint64 z = (*state += UINT64CONST(0x9e3779b97f4a7c15));
 
 	z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
 	z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
@@ -36,8 +36,8 @@ next_random(uint64 *state)
 void
 rotation_init(Rotation *rotation, uint32 dim, uint64 seed, uint8 *signs)
 {
-	uint64		state = seed;
-	uint64		random = 0;
+	uint64 state = seed;
+	uint64 random = 0;
 
 	for (Size i = 0; i < ROTATION_SIGN_BYTES(dim); i++)
 	{
@@ -56,11 +56,11 @@ void
 rotation_apply(const Rotation *rotation, const float *in, float *out)
 {
 	const DistanceKernels *kernels = distance_kernels;
-	uint32		dim = rotation->dim;
-	Size		round_bytes = ROTATION_SIGN_BYTES(dim) / ROTATION_ROUNDS;
-	uint32		log2_window = 0;
-	uint32		window;
-	float		scale;
+	uint32				   dim = rotation->dim;
+	Size   round_bytes = ROTATION_SIGN_BYTES(dim) / ROTATION_ROUNDS;
+	uint32 log2_window = 0;
+	uint32 window;
+	float  scale;
 
 	while (log2_window < 31 && (uint32) 2 << log2_window <= dim)
 		log2_window++;
@@ -72,11 +72,13 @@ rotation_apply(const Rotation *rotation, const float *in, float *out)
 
 	for (int round = 0; round < ROTATION_ROUNDS; round++)
 	{
-		float	   *start = out + (round % 2 == 0 ? 0 : dim - window);
+		float *start = out + (round % 2 == 0 ? 0 : dim - window);
 
-		kernels->flip_f32(start, rotation->signs + round * round_bytes, scale, window);
+		kernels->flip_f32(start, rotation->signs + round * round_bytes, scale,
+						  window);
 		kernels->hadamard_f32(start, log2_window);
 		if (round == 1 && window != dim)
-			kernels->butterfly_f32(out, out + dim - dim / 2, (float) M_SQRT1_2, dim / 2);
+			kernels->butterfly_f32(out, out + dim - dim / 2, (float) M_SQRT1_2,
+								   dim / 2);
 	}
 }

@@ -22,18 +22,20 @@
 
 typedef struct Rotation
 {
-	uint32		dim;
-	uint64		seed;
-	const uint8 *signs;			/* ROTATION_SIGN_BYTES(dim) */
+	uint32		 dim;
+	uint64		 seed;
+	const uint8 *signs; /* ROTATION_SIGN_BYTES(dim) */
 } Rotation;
 
 /* Fill signs (caller's memory) from the seed.  Same seed, same rotation. */
-extern void rotation_init(Rotation *rotation, uint32 dim, uint64 seed, uint8 *signs);
+extern void rotation_init(Rotation *rotation, uint32 dim, uint64 seed,
+						  uint8 *signs);
 
 /*
  * Rotate dim floats; out may be in.  Values whose norm is beyond float can
  * overflow to infinities.
  */
-extern void rotation_apply(const Rotation *rotation, const float *in, float *out);
+extern void rotation_apply(const Rotation *rotation, const float *in,
+						   float *out);
 
-#endif							/* QUANTIZE_ROTATION_H */
+#endif /* QUANTIZE_ROTATION_H */

@@ -19,34 +19,34 @@
 #include "distance/distance.h"
 #include "quantize/sq8.h"
 
-#define CODE_LEVELS 255			/* steps between the lowest and highest code */
-#define QUERY_LEVELS 4094
+#define CODE_LEVELS		 255 /* steps between the lowest and highest code */
+#define QUERY_LEVELS	 4094
 #define QUERY_ZERO_LEVEL 2047
 
-#define FLOAT_UNIT 0x1p-24		/* relative error of one float operation */
-#define FLOAT_TINY 0x1p-149		/* absolute error of one near zero */
+#define FLOAT_UNIT 0x1p-24	/* relative error of one float operation */
+#define FLOAT_TINY 0x1p-149 /* absolute error of one near zero */
 
 /*
  * Within these magnitudes float arithmetic on values, steps and their inverses
  * neither overflows nor gets denormal; beyond, encoding takes the slow path.
  */
-#define FAST_MAX 1e30f
+#define FAST_MAX	  1e30f
 #define FAST_MIN_STEP 1e-30f
 
 /* The integer sums of one side, and what they count. */
 typedef struct LevelSums
 {
-	double		offset;
-	double		step;
-	double		sum;
-	double		sum_squares;
+	double offset;
+	double step;
+	double sum;
+	double sum_squares;
 } LevelSums;
 
 /* Smallest float >= value, for value >= 0. */
 static float
 round_up(double value)
 {
-	float		rounded;
+	float rounded;
 
 	if (!(value <= FLT_MAX))
 		return INFINITY;
@@ -77,7 +77,8 @@ sum_rounding(uint32 n)
 static LevelSums
 query_sums(const Sq8Query *query)
 {
-	LevelSums	sums = {query->offset, query->step, query->sum, query->sum_squares};
+	LevelSums sums = {query->offset, query->step, query->sum,
+					  query->sum_squares};
 
 	return sums;
 }
@@ -85,7 +86,7 @@ query_sums(const Sq8Query *query)
 static LevelSums
 code_sums(const Sq8Code *code)
 {
-	LevelSums	sums = {code->offset, code->step, code->sum, code->sum_squares};
+	LevelSums sums = {code->offset, code->step, code->sum, code->sum_squares};
 
 	return sums;
 }
@@ -93,11 +94,12 @@ code_sums(const Sq8Code *code)
 static double
 l2_distance(uint32 dim, LevelSums a, LevelSums b, double dot)
 {
-	double		offset = a.offset - b.offset;
-	double		square = dim * offset * offset +
-		2 * offset * (a.step * a.sum - b.step * b.sum) +
-		a.step * a.step * a.sum_squares + b.step * b.step * b.sum_squares -
-		2 * a.step * b.step * dot;
+	double offset = a.offset - b.offset;
+	double square = dim * offset * offset +
+					2 * offset * (a.step * a.sum - b.step * b.sum) +
+					a.step * a.step * a.sum_squares +
+					b.step * b.step * b.sum_squares -
+					2 * a.step * b.step * dot;
 
 	return square > 0 ? sqrt(square) : 0;
 }
@@ -106,7 +108,7 @@ static double
 inner_product(uint32 dim, LevelSums a, LevelSums b, double dot)
 {
 	return dim * a.offset * b.offset + a.offset * b.step * b.sum +
-		b.offset * a.step * a.sum + a.step * b.step * dot;
+		   b.offset * a.step * a.sum + a.step * b.step * dot;
 }
 
 /*
@@ -123,28 +125,29 @@ static double
 find_grid(const float *x, uint32 dim, FloatRange values, uint32 max_levels)
 {
 	const double round_bias = 0x1.8p52; /* adding it rounds to an integer */
-	double		range = (double) values.max - values.min;
-	double		negligible = range / max_levels / 4;
-	double		rounding = Min(4 * FLOAT_UNIT * Max(fabs(values.min), fabs(values.max)),
-							   negligible / 16);
-	double		levels = 1;
-	double		step = range;
-	double		per_step = 1 / range;
+	double		 range = (double) values.max - values.min;
+	double		 negligible = range / max_levels / 4;
+	double		 rounding = Min(4 * FLOAT_UNIT *
+									Max(fabs(values.min), fabs(values.max)),
+								negligible / 16);
+	double		 levels = 1;
+	double		 step = range;
+	double		 per_step = 1 / range;
 
 	if (range == 0)
 		return 0;
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		double		distance = (double) x[i] - values.min;
-		double		nearest = (distance * per_step + round_bias) - round_bias;
-		double		rest = fabs(distance - nearest * step);
+		double distance = (double) x[i] - values.min;
+		double nearest = (distance * per_step + round_bias) - round_bias;
+		double rest = fabs(distance - nearest * step);
 
 		if (rest <= rounding)
 			continue;
 		while (rest > negligible)
 		{
-			double		next = fabs(step - rest * rint(step / rest));
+			double next = fabs(step - rest * rint(step / rest));
 
 			step = rest;
 			rest = next;
@@ -166,18 +169,18 @@ find_grid(const float *x, uint32 dim, FloatRange values, uint32 max_levels)
 static void
 measure_code(Sq8Metric metric, const float *x, uint32 dim, Sq8Code *code)
 {
-	double		offset = code->offset;
-	double		step = code->step;
-	double		error_l1 = 0;
-	double		error_l2sq = 0;
-	uint32		sum = 0;
-	uint32		sum_squares = 0;
-	double		error;
+	double offset = code->offset;
+	double step = code->step;
+	double error_l1 = 0;
+	double error_l2sq = 0;
+	uint32 sum = 0;
+	uint32 sum_squares = 0;
+	double error;
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		uint32		level = code->code[i];
-		double		lost = (x[i] - offset) - step * level;
+		uint32 level = code->code[i];
+		double lost = (x[i] - offset) - step * level;
 
 		sum += level;
 		sum_squares += level * level;
@@ -198,11 +201,11 @@ encode_slowly(Sq8Metric metric, const float *x, uint32 dim, FloatRange values,
 			  double step, Sq8Code *code)
 {
 	code->offset = values.min;
-	code->step = round_up(step);	/* denormals are coarse: rounding down
-									 * would cut off the largest values */
+	/* denormals are coarse: rounding down would cut off the largest values */
+	code->step = round_up(step);
 	for (uint32 i = 0; i < dim; i++)
 	{
-		double		level = rint(((double) x[i] - values.min) / code->step);
+		double level = rint(((double) x[i] - values.min) / code->step);
 
 		code->code[i] = (uint8) Min(level, CODE_LEVELS);
 	}
@@ -212,12 +215,13 @@ encode_slowly(Sq8Metric metric, const float *x, uint32 dim, FloatRange values,
 void
 sq8_encode(Sq8Metric metric, const float *x, uint32 dim, Sq8Code *code)
 {
-	FloatRange	values = distance_kernels->range_f32(x, dim);
-	double		grid = find_grid(x, dim, values, CODE_LEVELS);
-	double		step = grid > 0 && grid <= FLT_MAX ? grid :
-		((double) values.max - values.min) / CODE_LEVELS;
+	FloatRange	 values = distance_kernels->range_f32(x, dim);
+	double		 grid = find_grid(x, dim, values, CODE_LEVELS);
+	double		 step = grid > 0 && grid <= FLT_MAX
+							? grid
+							: ((double) values.max - values.min) / CODE_LEVELS;
 	QuantizeSums sums;
-	double		error;
+	double		 error;
 
 	if (step == 0)
 	{
@@ -230,7 +234,8 @@ sq8_encode(Sq8Metric metric, const float *x, uint32 dim, Sq8Code *code)
 		return;
 	}
 
-	if (values.min < -FAST_MAX || values.max > FAST_MAX || step < FAST_MIN_STEP)
+	if (values.min < -FAST_MAX || values.max > FAST_MAX ||
+		step < FAST_MIN_STEP)
 	{
 		encode_slowly(metric, x, dim, values, step, code);
 		return;
@@ -252,10 +257,11 @@ sq8_encode(Sq8Metric metric, const float *x, uint32 dim, Sq8Code *code)
 	 * kernel has at least 4 partial sums.
 	 */
 	if (metric == SQ8_L1)
-		error = sums.error_l1 * (1 + (dim / 4 + 8) * FLOAT_UNIT) + dim * 0x1p-14;
+		error = sums.error_l1 * (1 + (dim / 4 + 8) * FLOAT_UNIT) +
+				dim * 0x1p-14;
 	else
 		error = sqrt(sums.error_l2sq * (1 + (dim / 4 + 8) * FLOAT_UNIT)) +
-			sqrt((double) dim) * 0x1p-14;
+				sqrt((double) dim) * 0x1p-14;
 	code->sum = sums.sum;
 	code->sum_squares = sums.sum_squares;
 	code->residual = round_up(code->step * error);
@@ -265,21 +271,22 @@ void
 sq8_decode(const Sq8Code *code, uint32 dim, float *x)
 {
 	for (uint32 i = 0; i < dim; i++)
-		x[i] = clamp_to_float(code->offset + (double) code->step * code->code[i]);
+		x[i] = clamp_to_float(code->offset +
+							  (double) code->step * code->code[i]);
 }
 
 void
-sq8_prepare_query(Sq8Metric metric, const float *x, uint32 dim,
-				  int16 *levels, Sq8Query *query)
+sq8_prepare_query(Sq8Metric metric, const float *x, uint32 dim, int16 *levels,
+				  Sq8Query *query)
 {
-	FloatRange	values;
-	double		step;
-	double		per_step;
-	double		lowest;
-	double		norm = 0;
-	double		error = 0;
-	int64		sum = 0;
-	int64		sum_squares = 0;
+	FloatRange values;
+	double	   step;
+	double	   per_step;
+	double	   lowest;
+	double	   norm = 0;
+	double	   error = 0;
+	int64	   sum = 0;
+	int64	   sum_squares = 0;
 
 	memset(query, 0, sizeof(*query));
 	query->metric = metric;
@@ -305,9 +312,10 @@ sq8_prepare_query(Sq8Metric metric, const float *x, uint32 dim,
 	query->offset = lowest + QUERY_ZERO_LEVEL * step;
 	for (uint32 i = 0; i < dim; i++)
 	{
-		double		value = x[i];
-		int			level = (int) ((value - lowest) * per_step + 0.5) - QUERY_ZERO_LEVEL;
-		double		lost = value - (query->offset + step * level);
+		double value = x[i];
+		int	   level = (int) ((value - lowest) * per_step + 0.5) -
+					QUERY_ZERO_LEVEL;
+		double lost = value - (query->offset + step * level);
 
 		levels[i] = (int16) level;
 		sum += level;
@@ -327,12 +335,13 @@ sq8_prepare_query(Sq8Metric metric, const float *x, uint32 dim,
 static double
 l1_slowly(const Sq8Code *a, const Sq8Code *b, const float *q, uint32 dim)
 {
-	double		sum = 0;
+	double sum = 0;
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		double		x = a->offset + (double) a->step * a->code[i];
-		double		y = q != NULL ? q[i] : b->offset + (double) b->step * b->code[i];
+		double x = a->offset + (double) a->step * a->code[i];
+		double y = q != NULL ? q[i]
+							 : b->offset + (double) b->step * b->code[i];
 
 		sum += fabs(x - y);
 	}
@@ -342,44 +351,50 @@ l1_slowly(const Sq8Code *a, const Sq8Code *b, const float *q, uint32 dim)
 float
 sq8_query_distance(const Sq8Query *query, const Sq8Code *code)
 {
-	uint32		dim = query->dim;
-	double		distance;
+	uint32 dim = query->dim;
+	double distance;
 
 	if (query->metric == SQ8_L1)
 	{
-		distance = distance_kernels->l1_u8_f32(code->code, code->offset, code->step,
-											   query->values, dim);
+		distance = distance_kernels->l1_u8_f32(code->code, code->offset,
+											   code->step, query->values, dim);
 		if (!(distance <= FLT_MAX))
 			distance = l1_slowly(code, NULL, query->values, dim);
 	}
 	else
 	{
-		double		dot = (double) distance_kernels->dot_u8_i16(code->code, query->levels, dim);
+		double dot = (double) distance_kernels->dot_u8_i16(code->code,
+														   query->levels, dim);
 
 		if (query->metric == SQ8_L2)
-			distance = l2_distance(dim, query_sums(query), code_sums(code), dot);
+			distance = l2_distance(dim, query_sums(query), code_sums(code),
+								   dot);
 		else
-			distance = -inner_product(dim, query_sums(query), code_sums(code), dot);
+			distance = -inner_product(dim, query_sums(query), code_sums(code),
+									  dot);
 	}
 
 	return clamp_to_float(distance);
 }
 
 float
-sq8_code_distance(Sq8Metric metric, const Sq8Code *a, const Sq8Code *b, uint32 dim)
+sq8_code_distance(Sq8Metric metric, const Sq8Code *a, const Sq8Code *b,
+				  uint32 dim)
 {
-	double		distance;
+	double distance;
 
 	if (metric == SQ8_L1)
 	{
 		distance = distance_kernels->l1_u8_u8(a->code, a->offset, a->step,
-											  b->code, b->offset, b->step, dim);
+											  b->code, b->offset, b->step,
+											  dim);
 		if (!(distance <= FLT_MAX))
 			distance = l1_slowly(a, b, NULL, dim);
 	}
 	else
 	{
-		double		dot = (double) distance_kernels->dot_u8_u8(a->code, b->code, dim);
+		double dot = (double) distance_kernels->dot_u8_u8(a->code, b->code,
+														  dim);
 
 		if (metric == SQ8_L2)
 			distance = l2_distance(dim, code_sums(a), code_sums(b), dot);
@@ -394,7 +409,7 @@ sq8_code_distance(Sq8Metric metric, const Sq8Code *a, const Sq8Code *b, uint32 d
 static double
 centered_norm(uint32 dim, LevelSums side)
 {
-	double		square = side.sum_squares - side.sum * side.sum / dim;
+	double square = side.sum_squares - side.sum * side.sum / dim;
 
 	return side.step * sqrt(Max(square, 0) + 0x1p-50 * side.sum_squares);
 }
@@ -402,34 +417,34 @@ centered_norm(uint32 dim, LevelSums side)
 static double
 l2_error_bound(const Sq8Query *query, const Sq8Code *code)
 {
-	double		n = query->dim;
-	double		root_n = sqrt(n);
-	double		residual = query->residual + code->residual;
-	LevelSums	q = query_sums(query);
-	LevelSums	c = code_sums(code);
-	double		offset = q.offset - c.offset;
-	double		mean_diff = offset + (q.step * q.sum - c.step * c.sum) / n;
-	double		terms;
-	double		distance;
+	double	  n = query->dim;
+	double	  root_n = sqrt(n);
+	double	  residual = query->residual + code->residual;
+	LevelSums q = query_sums(query);
+	LevelSums c = code_sums(code);
+	double	  offset = q.offset - c.offset;
+	double	  mean_diff = offset + (q.step * q.sum - c.step * c.sum) / n;
+	double	  terms;
+	double	  distance;
 
 	/*
 	 * The estimate's square is a sum of terms which may cancel: below 3 *
 	 * terms in all, with errors of 2^-50 of that.
 	 */
 	terms = n * offset * offset + q.step * q.step * q.sum_squares +
-		c.step * c.step * c.sum_squares;
+			c.step * c.step * c.sum_squares;
 
 	/* more than the estimate and the exact distance */
 	distance = root_n * fabs(mean_diff) + centered_norm(query->dim, q) +
-		centered_norm(query->dim, c) + residual;
+			   centered_norm(query->dim, c) + residual;
 
 	/* squares in float32 overflow far below FLT_MAX */
 	if (!(distance < 1e19))
 		return INFINITY;
 
 	return residual + 0.5 * sum_rounding(query->dim) * distance +
-		sqrt(3 * terms * 0x1p-50) + root_n * sqrt(2 * FLOAT_TINY) +
-		root_n * 0x1p-50 * (fabs(q.offset) + fabs(c.offset));
+		   sqrt(3 * terms * 0x1p-50) + root_n * sqrt(2 * FLOAT_TINY) +
+		   root_n * 0x1p-50 * (fabs(q.offset) + fabs(c.offset));
 }
 
 /*
@@ -441,15 +456,15 @@ l2_error_bound(const Sq8Query *query, const Sq8Code *code)
 static double
 ip_error_bound(const Sq8Query *query, const Sq8Code *code)
 {
-	double		n = query->dim;
-	double		root_n = sqrt(n);
-	LevelSums	q = query_sums(query);
-	LevelSums	c = code_sums(code);
-	double		mean = c.offset + c.step * c.sum / n;
-	double		code_norm = root_n * fabs(mean) * (1 + 0x1p-40) +
-		root_n * 0x1p-50 * fabs(c.offset);
-	double		product;
-	double		terms;
+	double	  n = query->dim;
+	double	  root_n = sqrt(n);
+	LevelSums q = query_sums(query);
+	LevelSums c = code_sums(code);
+	double	  mean = c.offset + c.step * c.sum / n;
+	double	  code_norm = root_n * fabs(mean) * (1 + 0x1p-40) +
+					   root_n * 0x1p-50 * fabs(c.offset);
+	double product;
+	double terms;
 
 	code_norm = hypot(code_norm, centered_norm(query->dim, c));
 
@@ -460,27 +475,28 @@ ip_error_bound(const Sq8Query *query, const Sq8Code *code)
 
 	/* more than the terms that make up the estimate */
 	terms = (root_n * fabs(q.offset) + q.step * sqrt(q.sum_squares)) *
-		(root_n * fabs(c.offset) + c.step * sqrt(c.sum_squares));
+			(root_n * fabs(c.offset) + c.step * sqrt(c.sum_squares));
 
 	return query->norm * code->residual + query->residual * code_norm +
-		sum_rounding(query->dim) * product + terms * 0x1p-49 + n * FLOAT_TINY;
+		   sum_rounding(query->dim) * product + terms * 0x1p-49 +
+		   n * FLOAT_TINY;
 }
 
 static double
 l1_error_bound(const Sq8Query *query, const Sq8Code *code)
 {
-	double		spread = (double) code->step * code->sum;
+	double spread = (double) code->step * code->sum;
 
 	/* more than the estimate and the exact distance */
-	double		distance = query->norm + query->dim * fabs((double) code->offset) +
-		spread + code->residual;
+	double distance = query->norm + query->dim * fabs((double) code->offset) +
+					  spread + code->residual;
 
 	if (!(distance < FLT_MAX / 2))
 		return INFINITY;
 
 	/* the estimate and the exact value are both sums of float32 */
 	return code->residual + 2 * sum_rounding(query->dim) * distance +
-		4 * FLOAT_UNIT * spread + FLOAT_TINY;
+		   4 * FLOAT_UNIT * spread + FLOAT_TINY;
 }
 
 float
@@ -502,8 +518,8 @@ sq8_error_bound(const Sq8Query *query, const Sq8Code *code)
 const char *
 sq8_check(const Sq8Code *code, uint32 dim)
 {
-	uint32		sum = 0;
-	uint32		sum_squares = 0;
+	uint32 sum = 0;
+	uint32 sum_squares = 0;
 
 	if (!isfinite(code->offset))
 		return "offset is not finite";

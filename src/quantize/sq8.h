@@ -21,9 +21,9 @@
 
 typedef enum Sq8Metric
 {
-	SQ8_L2,						/* Euclidean distance (not squared) */
-	SQ8_IP,						/* negative inner product */
-	SQ8_L1						/* taxicab distance */
+	SQ8_L2, /* Euclidean distance (not squared) */
+	SQ8_IP, /* negative inner product */
+	SQ8_L1	/* taxicab distance */
 } Sq8Metric;
 
 /*
@@ -40,12 +40,12 @@ typedef enum Sq8Metric
  */
 typedef struct Sq8Code
 {
-	float		offset;
-	float		step;
-	uint32		sum;
-	uint32		sum_squares;
-	float		residual;
-	uint8		code[FLEXIBLE_ARRAY_MEMBER];
+	float  offset;
+	float  step;
+	uint32 sum;
+	uint32 sum_squares;
+	float  residual;
+	uint8  code[FLEXIBLE_ARRAY_MEMBER];
 } Sq8Code;
 
 StaticAssertDecl(sizeof(Sq8Code) == 20, "Sq8Code is an on-disk format");
@@ -55,16 +55,16 @@ StaticAssertDecl(sizeof(Sq8Code) == 20, "Sq8Code is an on-disk format");
 /* A query, kept more finely: signed 12-bit levels (L2, IP), floats (L1). */
 typedef struct Sq8Query
 {
-	Sq8Metric	metric;
-	uint32		dim;
-	double		offset;			/* decoded[i] = offset + step * levels[i] */
-	double		step;
-	double		sum;			/* of levels */
-	double		sum_squares;	/* of levels^2 */
-	double		norm;			/* L2 norm of the query itself (L1: L1 norm) */
-	double		residual;		/* as in Sq8Code */
-	const int16 *levels;		/* dim values in [-2047, 2047]; not for L1 */
-	const float *values;		/* dim values; only L1 */
+	Sq8Metric	 metric;
+	uint32		 dim;
+	double		 offset; /* decoded[i] = offset + step * levels[i] */
+	double		 step;
+	double		 sum;		  /* of levels */
+	double		 sum_squares; /* of levels^2 */
+	double		 norm;		  /* L2 norm of the query itself (L1: L1 norm) */
+	double		 residual;	  /* as in Sq8Code */
+	const int16 *levels;	  /* dim values in [-2047, 2047]; not for L1 */
+	const float *values;	  /* dim values; only L1 */
 } Sq8Query;
 
 /*
@@ -72,7 +72,8 @@ typedef struct Sq8Query
  * constants included.  Values on an even grid of at most 256 levels (integers,
  * pixels, histograms) keep that grid: no loss, or rounding errors only.
  */
-extern void sq8_encode(Sq8Metric metric, const float *x, uint32 dim, Sq8Code *code);
+extern void sq8_encode(Sq8Metric metric, const float *x, uint32 dim,
+					   Sq8Code *code);
 
 /* Decode into dim floats (values beyond float are clamped to finite ones). */
 extern void sq8_decode(const Sq8Code *code, uint32 dim, float *x);
@@ -107,4 +108,4 @@ extern float sq8_error_bound(const Sq8Query *query, const Sq8Code *code);
  */
 extern const char *sq8_check(const Sq8Code *code, uint32 dim);
 
-#endif							/* QUANTIZE_SQ8_H */
+#endif /* QUANTIZE_SQ8_H */

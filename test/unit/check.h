@@ -18,23 +18,24 @@
 
 /* The group that runs; CHECK counts its failures and prints the first ones. */
 extern const char *check_group;
-extern int	check_failures;
+extern int		   check_failures;
 
-#define CHECK(condition, ...) \
-	do { \
-		if (!(condition) && check_failures++ < 5) \
-		{ \
+#define CHECK(condition, ...)                                                 \
+	do                                                                        \
+	{                                                                         \
+		if (!(condition) && check_failures++ < 5)                             \
+		{                                                                     \
 			fprintf(stdout, "# %s:%d: %s: ", __FILE__, __LINE__, #condition); \
-			fprintf(stdout, __VA_ARGS__); \
-			fputc('\n', stdout); \
-		} \
+			fprintf(stdout, __VA_ARGS__);                                     \
+			fputc('\n', stdout);                                              \
+		}                                                                     \
 	} while (0)
 
 /* Run one group; its line follows its diagnostics. */
-extern void run_group(const char *name, void (*body) (void));
+extern void run_group(const char *name, void (*body)(void));
 
 /* Seed from the environment (SEED) or the clock, printed by main. */
-extern void random_seed(uint64 seed);
+extern void	  random_seed(uint64 seed);
 extern uint64 random_bits(void);
 
 /* uniform in [low, high) */
@@ -48,6 +49,6 @@ extern void sq8_tests(void);
 extern void rotation_tests(void);
 
 /* Run body once with every table this CPU has, its name in check_group. */
-extern void with_each_isa(void (*body) (void));
+extern void with_each_isa(void (*body)(void));
 
-#endif							/* UNIT_CHECK_H */
+#endif /* UNIT_CHECK_H */

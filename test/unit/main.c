@@ -17,39 +17,41 @@ const char *check_group;
 int			check_failures;
 
 static const char *current_isa = "auto";
-static int	groups_run;
-static int	groups_failed;
-static uint64 random_state;
+static int		   groups_run;
+static int		   groups_failed;
+static uint64	   random_state;
 
 /* called by assertions in server headers */
 extern void ExceptionalCondition(const char *condition, const char *type,
-								 const char *file, int line) pg_attribute_noreturn();
+								 const char *file, int line)
+	pg_attribute_noreturn();
 
 void
-ExceptionalCondition(const char *condition, const char *type,
-					 const char *file, int line)
+ExceptionalCondition(const char *condition, const char *type, const char *file,
+					 int line)
 {
 	fprintf(stderr, "assertion failed: %s, %s:%d\n", condition, file, line);
 	abort();
 }
 
 void
-run_group(const char *name, void (*body) (void))
+run_group(const char *name, void (*body)(void))
 {
 	check_group = name;
 	check_failures = 0;
 	body();
 	if (check_failures > 0)
 		groups_failed++;
-	printf("%sok %d - %s [%s]\n", check_failures > 0 ? "not " : "", ++groups_run,
-		   name, current_isa);
+	printf("%sok %d - %s [%s]\n", check_failures > 0 ? "not " : "",
+		   ++groups_run, name, current_isa);
 	fflush(stdout);
 }
 
 void
-with_each_isa(void (*body) (void))
+with_each_isa(void (*body)(void))
 {
-	static const char *const names[] = {"baseline", "neon", "avx2", "avx512", "avx512vnni"};
+	static const char *const names[] = {"baseline", "neon", "avx2", "avx512",
+										"avx512vnni"};
 
 	for (int i = 0; i < (int) lengthof(names); i++)
 	{
@@ -72,7 +74,7 @@ random_seed(uint64 seed)
 uint64
 random_bits(void)
 {
-	uint64		z = (random_state += UINT64CONST(0x9e3779b97f4a7c15));
+	uint64 z = (random_state += UINT64CONST(0x9e3779b97f4a7c15));
 
 	z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
 	z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
@@ -89,7 +91,7 @@ random_between(double low, double high)
 double
 random_normal(void)
 {
-	double		radius = sqrt(-2 * log(1 - random_between(0, 1)));
+	double radius = sqrt(-2 * log(1 - random_between(0, 1)));
 
 	return radius * cos(2 * M_PI * random_between(0, 1));
 }

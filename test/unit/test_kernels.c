@@ -15,22 +15,23 @@
 #include "check.h"
 #include "distance/distance.h"
 
-static const uint32 large_dims[] = {511, 513, 767, 768, 769, 1000, 1536, 2047, 4097, 15999, 16000};
+static const uint32 large_dims[] = {511,  513,	767,  768,	 769,  1000,
+									1536, 2047, 4097, 15999, 16000};
 
 #define EXTREME_DIM 32768
-#define MAX_LEVEL 2047
+#define MAX_LEVEL	2047
 
 /* an allocation whose last bytes are the array; misaligned for odd shift */
 typedef struct Buffer
 {
-	char	   *start;
-	void	   *array;
+	char *start;
+	void *array;
 } Buffer;
 
 static Buffer
 buffer_create(Size bytes, int shift)
 {
-	Buffer		buffer;
+	Buffer buffer;
 
 	buffer.start = calloc(1, bytes + shift);
 	if (buffer.start == NULL)
@@ -48,7 +49,7 @@ buffer_free(Buffer buffer)
 static float
 float_at(const float *x, uint32 i)
 {
-	float		value;
+	float value;
 
 	memcpy(&value, (const char *) x + i * sizeof(float), sizeof(float));
 	return value;
@@ -57,7 +58,7 @@ float_at(const float *x, uint32 i)
 static int
 int16_at(const int16 *x, uint32 i)
 {
-	int16		value;
+	int16 value;
 
 	memcpy(&value, (const char *) x + i * sizeof(int16), sizeof(int16));
 	return value;
@@ -66,7 +67,7 @@ int16_at(const int16 *x, uint32 i)
 static void
 float_put(float *x, uint32 i, double value)
 {
-	float		rounded = (float) value;
+	float rounded = (float) value;
 
 	memcpy((char *) x + i * sizeof(float), &rounded, sizeof(float));
 }
@@ -82,10 +83,12 @@ sum_tolerance(uint32 dim)
 }
 
 static void
-check_close(const char *what, uint32 dim, double got, double expected, double tolerance)
+check_close(const char *what, uint32 dim, double got, double expected,
+			double tolerance)
 {
 	CHECK(fabs(got - expected) <= tolerance,
-		  "%s, dim %u: got %.9g, expected %.9g +- %.3g", what, dim, got, expected, tolerance);
+		  "%s, dim %u: got %.9g, expected %.9g +- %.3g", what, dim, got,
+		  expected, tolerance);
 }
 
 static void
@@ -116,8 +119,8 @@ check_float_kernels(uint32 dim, int shift, double scale)
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		double		x = float_at(a, i);
-		double		y = float_at(b, i);
+		double x = float_at(a, i);
+		double y = float_at(b, i);
 
 		l2sq += (x - y) * (x - y);
 		dot += x * y;
@@ -129,14 +132,20 @@ check_float_kernels(uint32 dim, int shift, double scale)
 		highest = Max(highest, x);
 	}
 
-	check_close("l2sq_f32", dim, distance_kernels->l2sq_f32(a, b, dim), l2sq, l2sq * tolerance + tiny);
-	check_close("dot_f32", dim, distance_kernels->dot_f32(a, b, dim), dot, dot_abs * tolerance + tiny);
-	check_close("l1_f32", dim, distance_kernels->l1_f32(a, b, dim), l1, l1 * tolerance + tiny);
+	check_close("l2sq_f32", dim, distance_kernels->l2sq_f32(a, b, dim), l2sq,
+				l2sq * tolerance + tiny);
+	check_close("dot_f32", dim, distance_kernels->dot_f32(a, b, dim), dot,
+				dot_abs * tolerance + tiny);
+	check_close("l1_f32", dim, distance_kernels->l1_f32(a, b, dim), l1,
+				l1 * tolerance + tiny);
 
 	parts = distance_kernels->cosine_f32(a, b, dim);
-	check_close("cosine_f32 dot", dim, parts.dot, dot, dot_abs * tolerance + tiny);
-	check_close("cosine_f32 norm_a", dim, parts.norm_a, norm_a, norm_a * tolerance + tiny);
-	check_close("cosine_f32 norm_b", dim, parts.norm_b, norm_b, norm_b * tolerance + tiny);
+	check_close("cosine_f32 dot", dim, parts.dot, dot,
+				dot_abs * tolerance + tiny);
+	check_close("cosine_f32 norm_a", dim, parts.norm_a, norm_a,
+				norm_a * tolerance + tiny);
+	check_close("cosine_f32 norm_b", dim, parts.norm_b, norm_b,
+				norm_b * tolerance + tiny);
 
 	range = distance_kernels->range_f32(a, dim);
 	check_close("range_f32 min", dim, range.min, lowest, 0);
@@ -174,12 +183,12 @@ test_float_small(void)
 static void
 test_float_not_finite(void)
 {
-	float		a[100];
-	float		b[100];
+	float a[100];
+	float b[100];
 
 	for (uint32 dim = 1; dim <= 100; dim++)
 	{
-		uint32		at = random_bits() % dim;
+		uint32 at = random_bits() % dim;
 
 		for (uint32 i = 0; i < dim; i++)
 		{
@@ -188,26 +197,33 @@ test_float_not_finite(void)
 		}
 
 		a[at] = INFINITY;
-		CHECK(distance_kernels->l2sq_f32(a, b, dim) == INFINITY, "dim %u", dim);
+		CHECK(distance_kernels->l2sq_f32(a, b, dim) == INFINITY, "dim %u",
+			  dim);
 		CHECK(distance_kernels->dot_f32(a, b, dim) == INFINITY, "dim %u", dim);
 		CHECK(distance_kernels->l1_f32(a, b, dim) == INFINITY, "dim %u", dim);
-		CHECK(distance_kernels->cosine_f32(a, b, dim).norm_a == INFINITY, "dim %u", dim);
+		CHECK(distance_kernels->cosine_f32(a, b, dim).norm_a == INFINITY,
+			  "dim %u", dim);
 
 		a[at] = -INFINITY;
-		CHECK(distance_kernels->l2sq_f32(a, b, dim) == INFINITY, "dim %u", dim);
-		CHECK(distance_kernels->dot_f32(a, b, dim) == -INFINITY, "dim %u", dim);
+		CHECK(distance_kernels->l2sq_f32(a, b, dim) == INFINITY, "dim %u",
+			  dim);
+		CHECK(distance_kernels->dot_f32(a, b, dim) == -INFINITY, "dim %u",
+			  dim);
 		CHECK(distance_kernels->l1_f32(a, b, dim) == INFINITY, "dim %u", dim);
 
 		a[at] = NAN;
 		CHECK(isnan(distance_kernels->l2sq_f32(a, b, dim)), "dim %u", dim);
 		CHECK(isnan(distance_kernels->dot_f32(a, b, dim)), "dim %u", dim);
 		CHECK(isnan(distance_kernels->l1_f32(a, b, dim)), "dim %u", dim);
-		CHECK(isnan(distance_kernels->cosine_f32(a, b, dim).dot), "dim %u", dim);
+		CHECK(isnan(distance_kernels->cosine_f32(a, b, dim).dot), "dim %u",
+			  dim);
 
 		a[at] = FLT_MAX;
 		b[at] = -FLT_MAX;
-		CHECK(distance_kernels->l2sq_f32(a, b, dim) == INFINITY, "dim %u", dim);
-		CHECK(distance_kernels->dot_f32(a, b, dim) == -INFINITY, "dim %u", dim);
+		CHECK(distance_kernels->l2sq_f32(a, b, dim) == INFINITY, "dim %u",
+			  dim);
+		CHECK(distance_kernels->dot_f32(a, b, dim) == -INFINITY, "dim %u",
+			  dim);
 	}
 }
 
@@ -235,8 +251,10 @@ check_code_kernels(uint32 dim, int shift, bool extreme)
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		int16		level = (int16) (extreme ? sign * MAX_LEVEL :
-									 (int) (random_bits() % (2 * MAX_LEVEL + 1)) - MAX_LEVEL);
+		int16 level = (int16) (extreme ? sign * MAX_LEVEL
+									   : (int) (random_bits() %
+												(2 * MAX_LEVEL + 1)) -
+											 MAX_LEVEL);
 
 		a[i] = extreme ? 255 : (uint8) random_bits();
 		b[i] = extreme ? 255 : (uint8) random_bits();
@@ -246,8 +264,8 @@ check_code_kernels(uint32 dim, int shift, bool extreme)
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		double		x = offset + (double) step * a[i];
-		double		y = offset_b + (double) step_b * b[i];
+		double x = offset + (double) step * a[i];
+		double y = offset_b + (double) step_b * b[i];
 
 		dot_levels += a[i] * int16_at(levels, i);
 		dot_codes += a[i] * b[i];
@@ -258,14 +276,17 @@ check_code_kernels(uint32 dim, int shift, bool extreme)
 
 	CHECK(distance_kernels->dot_u8_i16(a, levels, dim) == dot_levels,
 		  "dim %u: got %lld, expected %lld", dim,
-		  (long long) distance_kernels->dot_u8_i16(a, levels, dim), (long long) dot_levels);
+		  (long long) distance_kernels->dot_u8_i16(a, levels, dim),
+		  (long long) dot_levels);
 	CHECK(distance_kernels->dot_u8_u8(a, b, dim) == dot_codes,
 		  "dim %u: got %u, expected %lld", dim,
 		  distance_kernels->dot_u8_u8(a, b, dim), (long long) dot_codes);
-	check_close("l1_u8_f32", dim, distance_kernels->l1_u8_f32(a, offset, step, q, dim),
-				l1_query, magnitude * sum_tolerance(dim));
+	check_close("l1_u8_f32", dim,
+				distance_kernels->l1_u8_f32(a, offset, step, q, dim), l1_query,
+				magnitude * sum_tolerance(dim));
 	check_close("l1_u8_u8", dim,
-				distance_kernels->l1_u8_u8(a, offset, step, b, offset_b, step_b, dim),
+				distance_kernels->l1_u8_u8(a, offset, step, b, offset_b,
+										   step_b, dim),
 				l1_codes, magnitude * sum_tolerance(dim));
 
 	buffer_free(buffer_a);
@@ -297,27 +318,28 @@ test_code_kernels_extremes(void)
 static void
 check_quantize(uint32 dim, int shift, bool extreme)
 {
-	Buffer		buffer_x = buffer_create(dim * sizeof(float), shift);
-	Buffer		buffer_code = buffer_create(dim, shift);
-	float	   *x = buffer_x.array;
-	uint8	   *code = buffer_code.array;
-	const float offset = -1.5f;
-	const float inverse_step = 85.0f;
+	Buffer		 buffer_x = buffer_create(dim * sizeof(float), shift);
+	Buffer		 buffer_code = buffer_create(dim, shift);
+	float		*x = buffer_x.array;
+	uint8		*code = buffer_code.array;
+	const float	 offset = -1.5f;
+	const float	 inverse_step = 85.0f;
 	QuantizeSums sums;
-	uint32		sum = 0;
-	uint32		sum_squares = 0;
-	double		error_l1 = 0;
-	double		error_l2sq = 0;
+	uint32		 sum = 0;
+	uint32		 sum_squares = 0;
+	double		 error_l1 = 0;
+	double		 error_l2sq = 0;
 
 	for (uint32 i = 0; i < dim; i++)
 		float_put(x, i, extreme ? 1.6 : random_between(-1.55, 1.55));
 
-	sums = distance_kernels->quantize_f32_u8(x, offset, inverse_step, code, dim);
+	sums = distance_kernels->quantize_f32_u8(x, offset, inverse_step, code,
+											 dim);
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		float		u = (float_at(x, i) - offset) * inverse_step;
-		double		expected = rint(Min(Max(u, 0.0f), 255.0f));
+		float  u = (float_at(x, i) - offset) * inverse_step;
+		double expected = rint(Min(Max(u, 0.0f), 255.0f));
 
 		CHECK(code[i] == expected, "dim %u, value %.9g: got %u, expected %g",
 			  dim, float_at(x, i), code[i], expected);
@@ -328,10 +350,12 @@ check_quantize(uint32 dim, int shift, bool extreme)
 	}
 
 	CHECK(sums.sum == sum, "dim %u: got %u, expected %u", dim, sums.sum, sum);
-	CHECK(sums.sum_squares == sum_squares, "dim %u: got %u, expected %u",
-		  dim, sums.sum_squares, sum_squares);
-	check_close("error_l1", dim, sums.error_l1, error_l1, error_l1 * (dim / 4 + 8) * 0x1p-24);
-	check_close("error_l2sq", dim, sums.error_l2sq, error_l2sq, error_l2sq * (dim / 4 + 8) * 0x1p-24);
+	CHECK(sums.sum_squares == sum_squares, "dim %u: got %u, expected %u", dim,
+		  sums.sum_squares, sum_squares);
+	check_close("error_l1", dim, sums.error_l1, error_l1,
+				error_l1 * (dim / 4 + 8) * 0x1p-24);
+	check_close("error_l2sq", dim, sums.error_l2sq, error_l2sq,
+				error_l2sq * (dim / 4 + 8) * 0x1p-24);
 
 	buffer_free(buffer_x);
 	buffer_free(buffer_code);
@@ -356,12 +380,12 @@ test_rotation_parts(void)
 {
 	for (uint32 log2_n = 0; log2_n <= 14; log2_n++)
 	{
-		uint32		n = (uint32) 1 << log2_n;
-		Buffer		buffer = buffer_create(n * sizeof(float), 4);
-		Buffer		buffer_signs = buffer_create((n + 7) / 8, log2_n % 2);
-		float	   *values = buffer.array;
-		uint8	   *signs = buffer_signs.array;
-		float	   *expected = malloc(n * sizeof(float));
+		uint32 n = (uint32) 1 << log2_n;
+		Buffer buffer = buffer_create(n * sizeof(float), 4);
+		Buffer buffer_signs = buffer_create((n + 7) / 8, log2_n % 2);
+		float *values = buffer.array;
+		uint8 *signs = buffer_signs.array;
+		float *expected = malloc(n * sizeof(float));
 
 		for (uint32 i = 0; i < n; i++)
 			expected[i] = values[i] = (float) random_normal();
@@ -373,32 +397,36 @@ test_rotation_parts(void)
 			for (uint32 i = 0; i < n; i++)
 				if ((i & h) == 0)
 				{
-					float		x = expected[i];
-					float		y = expected[i + h];
+					float x = expected[i];
+					float y = expected[i + h];
 
 					expected[i] = x + y;
 					expected[i + h] = x - y;
 				}
-		CHECK(memcmp(values, expected, n * sizeof(float)) == 0, "hadamard, n %u", n);
+		CHECK(memcmp(values, expected, n * sizeof(float)) == 0,
+			  "hadamard, n %u", n);
 
 		distance_kernels->flip_f32(values, signs, 0.7f, n);
 		for (uint32 i = 0; i < n; i++)
 			expected[i] *= (signs[i / 8] >> (i % 8)) & 1 ? -0.7f : 0.7f;
-		CHECK(memcmp(values, expected, n * sizeof(float)) == 0, "flip, n %u", n);
+		CHECK(memcmp(values, expected, n * sizeof(float)) == 0, "flip, n %u",
+			  n);
 
 		for (uint32 half = 0; half <= Min(n / 2, 40); half++)
 		{
-			distance_kernels->butterfly_f32(values, values + n - half, 0.8f, half);
+			distance_kernels->butterfly_f32(values, values + n - half, 0.8f,
+											half);
 			for (uint32 i = 0; i < half; i++)
 			{
-				float		x = expected[i];
-				float		y = expected[n - half + i];
+				float x = expected[i];
+				float y = expected[n - half + i];
 
 				expected[i] = (x + y) * 0.8f;
 				expected[n - half + i] = (x - y) * 0.8f;
 			}
 		}
-		CHECK(memcmp(values, expected, n * sizeof(float)) == 0, "butterfly, n %u", n);
+		CHECK(memcmp(values, expected, n * sizeof(float)) == 0,
+			  "butterfly, n %u", n);
 
 		free(expected);
 		buffer_free(buffer);

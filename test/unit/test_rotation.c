@@ -12,8 +12,9 @@
 #include "distance/distance.h"
 #include "quantize/rotation.h"
 
-static const uint32 dims[] = {1, 2, 3, 5, 7, 8, 9, 16, 31, 100, 127, 128, 255, 384, 768, 784,
-1000, 1023, 1024, 1025, 1536, 3072, 16000};
+static const uint32 dims[] = {1,	2,	  3,	5,	  7,	8,	  9,	16,
+							  31,	100,  127,	128,  255,	384,  768,	784,
+							  1000, 1023, 1024, 1025, 1536, 3072, 16000};
 
 #define MAX_DIM 16000
 
@@ -36,7 +37,7 @@ fill(uint32 dim)
 static double
 dot(const float *x, const float *y, uint32 dim)
 {
-	double		sum = 0;
+	double sum = 0;
 
 	for (uint32 i = 0; i < dim; i++)
 		sum += (double) x[i] * y[i];
@@ -48,20 +49,25 @@ test_isometry(void)
 {
 	for (int i = 0; i < (int) lengthof(dims); i++)
 	{
-		uint32		dim = dims[i];
-		double		tolerance = 2e-6 * (dim + 20);
-		Rotation	rotation;
+		uint32	 dim = dims[i];
+		double	 tolerance = 2e-6 * (dim + 20);
+		Rotation rotation;
 
 		fill(dim);
 		rotation_init(&rotation, dim, random_bits(), signs);
 		rotation_apply(&rotation, a, rotated_a);
 		rotation_apply(&rotation, b, rotated_b);
 
-		CHECK(fabs(dot(a, a, dim) - dot(rotated_a, rotated_a, dim)) <= tolerance, "dim %u", dim);
-		CHECK(fabs(dot(a, b, dim) - dot(rotated_a, rotated_b, dim)) <= tolerance, "dim %u", dim);
+		CHECK(fabs(dot(a, a, dim) - dot(rotated_a, rotated_a, dim)) <=
+				  tolerance,
+			  "dim %u", dim);
+		CHECK(fabs(dot(a, b, dim) - dot(rotated_a, rotated_b, dim)) <=
+				  tolerance,
+			  "dim %u", dim);
 
 		rotation_apply(&rotation, b, b);
-		CHECK(memcmp(b, rotated_b, dim * sizeof(float)) == 0, "in place, dim %u", dim);
+		CHECK(memcmp(b, rotated_b, dim * sizeof(float)) == 0,
+			  "in place, dim %u", dim);
 	}
 }
 
@@ -69,7 +75,8 @@ static uint64
 fnv1a(uint64 hash, const void *bytes, Size length)
 {
 	for (Size i = 0; i < length; i++)
-		hash = (hash ^ ((const uint8 *) bytes)[i]) * UINT64CONST(0x100000001b3);
+		hash = (hash ^ ((const uint8 *) bytes)[i]) *
+			   UINT64CONST(0x100000001b3);
 	return hash;
 }
 
@@ -77,12 +84,12 @@ fnv1a(uint64 hash, const void *bytes, Size length)
 static void
 test_deterministic(void)
 {
-	uint64		hash = UINT64CONST(0xcbf29ce484222325);
+	uint64 hash = UINT64CONST(0xcbf29ce484222325);
 
 	for (int i = 0; i < (int) lengthof(dims); i++)
 	{
-		uint32		dim = dims[i];
-		Rotation	rotation;
+		uint32	 dim = dims[i];
+		Rotation rotation;
 
 		for (uint32 j = 0; j < dim; j++)
 			a[j] = (float) ((int) (j * 7919 % 1009) - 504) / 64;
@@ -90,19 +97,20 @@ test_deterministic(void)
 		rotation_apply(&rotation, a, rotated_a);
 		for (uint32 j = 0; j < dim; j++)
 		{
-			uint32		bits;
+			uint32 bits;
 
 			memcpy(&bits, &rotated_a[j], sizeof(bits));
 			for (int shift = 0; shift < 32; shift += 8)
 			{
-				uint8		byte = (uint8) (bits >> shift);
+				uint8 byte = (uint8) (bits >> shift);
 
 				hash = fnv1a(hash, &byte, 1);
 			}
 		}
 	}
 
-	CHECK(hash == UINT64CONST(0x79caaf61e5cd44e3), "hash is 0x%llx", (unsigned long long) hash);
+	CHECK(hash == UINT64CONST(0x79caaf61e5cd44e3), "hash is 0x%llx",
+		  (unsigned long long) hash);
 }
 
 /* A unit vector comes out with no coordinate above a few times 1 / sqrt(dim). */
@@ -111,15 +119,15 @@ test_spreads(void)
 {
 	for (int i = 0; i < (int) lengthof(dims); i++)
 	{
-		uint32		dim = dims[i];
-		double		largest = 0;
+		uint32 dim = dims[i];
+		double largest = 0;
 
 		if (dim < 100)
 			continue;
 
 		for (int repeat = 0; repeat < 10; repeat++)
 		{
-			Rotation	rotation;
+			Rotation rotation;
 
 			memset(a, 0, dim * sizeof(float));
 			a[random_bits() % dim] = 1;

@@ -17,14 +17,14 @@
 
 typedef union CodeBuffer
 {
-	Sq8Code		code;
-	uint8		bytes[SQ8_CODE_BYTES(MAX_DIM)];
+	Sq8Code code;
+	uint8	bytes[SQ8_CODE_BYTES(MAX_DIM)];
 } CodeBuffer;
 
-static float x[MAX_DIM];
-static float y[MAX_DIM];
-static float decoded[MAX_DIM];
-static int16 levels[MAX_DIM];
+static float	  x[MAX_DIM];
+static float	  y[MAX_DIM];
+static float	  decoded[MAX_DIM];
+static int16	  levels[MAX_DIM];
 static CodeBuffer code_x;
 static CodeBuffer code_y;
 
@@ -33,7 +33,7 @@ static const char *const metric_names[] = {"L2", "IP", "L1"};
 typedef struct VectorKind
 {
 	const char *name;
-	void		(*fill) (float *vector, uint32 dim);
+	void (*fill)(float *vector, uint32 dim);
 } VectorKind;
 
 static void
@@ -46,7 +46,7 @@ fill_normal(float *vector, uint32 dim)
 static void
 fill_unit(float *vector, uint32 dim)
 {
-	double		norm = 0;
+	double norm = 0;
 
 	fill_normal(vector, dim);
 	for (uint32 i = 0; i < dim; i++)
@@ -59,13 +59,14 @@ static void
 fill_heavy_tailed(float *vector, uint32 dim)
 {
 	for (uint32 i = 0; i < dim; i++)
-		vector[i] = (float) (random_normal() / Max(fabs(random_normal()), 1e-3));
+		vector[i] = (float) (random_normal() /
+							 Max(fabs(random_normal()), 1e-3));
 }
 
 static void
 fill_constant(float *vector, uint32 dim)
 {
-	float		value = (float) random_normal();
+	float value = (float) random_normal();
 
 	for (uint32 i = 0; i < dim; i++)
 		vector[i] = value;
@@ -131,7 +132,8 @@ static void
 fill_mixed_scales(float *vector, uint32 dim)
 {
 	for (uint32 i = 0; i < dim; i++)
-		vector[i] = (float) ldexp(random_normal(), (int) (random_bits() % 240) - 120);
+		vector[i] = (float) ldexp(random_normal(),
+								  (int) (random_bits() % 240) - 120);
 }
 
 static const VectorKind kinds[] = {
@@ -153,11 +155,11 @@ static const VectorKind kinds[] = {
 static double
 exact_distance(Sq8Metric metric, const float *a, const float *b, uint32 dim)
 {
-	double		sum = 0;
+	double sum = 0;
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		double		diff = (double) a[i] - b[i];
+		double diff = (double) a[i] - b[i];
 
 		if (metric == SQ8_L2)
 			sum += diff * diff;
@@ -180,13 +182,14 @@ kernel_distance(Sq8Metric metric, const float *a, const float *b, uint32 dim)
 }
 
 static void
-check_bound(Sq8Metric metric, const VectorKind *kind, const VectorKind *query_kind, uint32 dim)
+check_bound(Sq8Metric metric, const VectorKind *kind,
+			const VectorKind *query_kind, uint32 dim)
 {
-	Sq8Query	query;
-	double		exact;
-	double		in_float;
-	float		estimate;
-	float		bound;
+	Sq8Query query;
+	double	 exact;
+	double	 in_float;
+	float	 estimate;
+	float	 bound;
 
 	kind->fill(x, dim);
 	query_kind->fill(y, dim);
@@ -210,32 +213,40 @@ check_bound(Sq8Metric metric, const VectorKind *kind, const VectorKind *query_ki
 	exact = exact_distance(metric, x, y, dim);
 	in_float = kernel_distance(metric, x, y, dim);
 
-	CHECK(isfinite(estimate), "%s, %s, dim %u: %g", metric_names[metric], kind->name, dim, estimate);
-	CHECK(bound >= 0, "%s, %s, dim %u: %g", metric_names[metric], kind->name, dim, bound);
+	CHECK(isfinite(estimate), "%s, %s, dim %u: %g", metric_names[metric],
+		  kind->name, dim, estimate);
+	CHECK(bound >= 0, "%s, %s, dim %u: %g", metric_names[metric], kind->name,
+		  dim, bound);
 	CHECK(fabs(exact - estimate) <= bound,
 		  "%s, %s from %s, dim %u: exact %.9g, estimate %.9g, bound %.9g",
-		  metric_names[metric], kind->name, query_kind->name, dim, exact, estimate, bound);
+		  metric_names[metric], kind->name, query_kind->name, dim, exact,
+		  estimate, bound);
 	CHECK(!isfinite(in_float) || fabs(in_float - estimate) <= bound,
 		  "%s, %s from %s, dim %u: float %.9g, estimate %.9g, bound %.9g",
-		  metric_names[metric], kind->name, query_kind->name, dim, in_float, estimate, bound);
+		  metric_names[metric], kind->name, query_kind->name, dim, in_float,
+		  estimate, bound);
 
 	/* the residual alone: what decoding lost */
 	if (metric != SQ8_IP)
 	{
-		double		lost = 0;
-		double		rounding = 0x1p-50 * dim *
-			(fabs(code_x.code.offset) + 256 * (double) code_x.code.step);
+		double lost = 0;
+		double rounding = 0x1p-50 * dim *
+						  (fabs(code_x.code.offset) +
+						   256 * (double) code_x.code.step);
 
 		for (uint32 i = 0; i < dim; i++)
 		{
-			double		diff = x[i] - (code_x.code.offset + (double) code_x.code.step * code_x.code.code[i]);
+			double diff = x[i] -
+						  (code_x.code.offset +
+						   (double) code_x.code.step * code_x.code.code[i]);
 
 			lost += metric == SQ8_L2 ? diff * diff : fabs(diff);
 		}
 		lost = metric == SQ8_L2 ? sqrt(lost) : lost;
-		CHECK(lost <= code_x.code.residual * (1 + 1e-9) + rounding || code_x.code.residual == FLT_MAX,
-			  "%s, %s, dim %u: lost %.9g, residual %.9g",
-			  metric_names[metric], kind->name, dim, lost, code_x.code.residual);
+		CHECK(lost <= code_x.code.residual * (1 + 1e-9) + rounding ||
+				  code_x.code.residual == FLT_MAX,
+			  "%s, %s, dim %u: lost %.9g, residual %.9g", metric_names[metric],
+			  kind->name, dim, lost, code_x.code.residual);
 	}
 }
 
@@ -248,7 +259,9 @@ check_bounds_of(Sq8Metric metric)
 		for (int d = 0; d < (int) lengthof(dims); d++)
 			for (int repeat = 0; repeat < 20; repeat++)
 			{
-				int			other = repeat < 10 ? k : (int) (random_bits() % lengthof(kinds));
+				int other = repeat < 10
+								? k
+								: (int) (random_bits() % lengthof(kinds));
 
 				check_bound(metric, &kinds[k], &kinds[other], dims[d]);
 			}
@@ -279,8 +292,8 @@ static void
 test_bounds_tight(void)
 {
 	const uint32 dim = 768;
-	Sq8Query	query;
-	double		root_n = sqrt(dim);
+	Sq8Query	 query;
+	double		 root_n = sqrt(dim);
 
 	for (int repeat = 0; repeat < 20; repeat++)
 	{
@@ -315,11 +328,11 @@ test_code_distance(void)
 		for (int k = 0; k < (int) lengthof(kinds); k++)
 			for (int m = 0; m < 3; m++)
 			{
-				Sq8Metric	metric = (Sq8Metric) m;
-				uint32		dim = dims[d];
-				double		expected = 0;
-				double		magnitude = 0;
-				float		got;
+				Sq8Metric metric = (Sq8Metric) m;
+				uint32	  dim = dims[d];
+				double	  expected = 0;
+				double	  magnitude = 0;
+				float	  got;
 
 				kinds[k].fill(x, dim);
 				kinds[k].fill(y, dim);
@@ -327,8 +340,10 @@ test_code_distance(void)
 				sq8_encode(metric, y, dim, &code_y.code);
 				for (uint32 i = 0; i < dim; i++)
 				{
-					double		a = code_x.code.offset + (double) code_x.code.step * code_x.code.code[i];
-					double		b = code_y.code.offset + (double) code_y.code.step * code_y.code.code[i];
+					double a = code_x.code.offset +
+							   (double) code_x.code.step * code_x.code.code[i];
+					double b = code_y.code.offset +
+							   (double) code_y.code.step * code_y.code.code[i];
 
 					if (metric == SQ8_L2)
 						expected += (a - b) * (a - b);
@@ -337,20 +352,26 @@ test_code_distance(void)
 					else
 						expected += fabs(a - b);
 					/* what may cancel: offsets and multiples of steps */
-					a = fabs(code_x.code.offset) + (double) code_x.code.step * code_x.code.code[i];
-					b = fabs(code_y.code.offset) + (double) code_y.code.step * code_y.code.code[i];
+					a = fabs(code_x.code.offset) +
+						(double) code_x.code.step * code_x.code.code[i];
+					b = fabs(code_y.code.offset) +
+						(double) code_y.code.step * code_y.code.code[i];
 					magnitude += metric == SQ8_IP ? a * b : a + b;
 				}
 				if (metric == SQ8_L2)
 					expected = sqrt(expected);
 				expected = Max(Min(expected, FLT_MAX), -FLT_MAX);
 
-				got = sq8_code_distance(metric, &code_x.code, &code_y.code, dim);
-				CHECK(fabs(got - expected) <= 1e-5 * fabs(expected) + 1e-6 * magnitude + 2e-45,
-					  "%s, %s, dim %u: got %g, expected %g",
-					  metric_names[m], kinds[k].name, dim, got, expected);
+				got = sq8_code_distance(metric, &code_x.code, &code_y.code,
+										dim);
+				CHECK(fabs(got - expected) <=
+						  1e-5 * fabs(expected) + 1e-6 * magnitude + 2e-45,
+					  "%s, %s, dim %u: got %g, expected %g", metric_names[m],
+					  kinds[k].name, dim, got, expected);
 				CHECK(metric == SQ8_IP ||
-					  fabs(sq8_code_distance(metric, &code_x.code, &code_x.code, dim)) <= 1e-6 * magnitude,
+						  fabs(sq8_code_distance(metric, &code_x.code,
+												 &code_x.code, dim)) <=
+							  1e-6 * magnitude,
 					  "%s, %s, dim %u", metric_names[m], kinds[k].name, dim);
 			}
 }
@@ -359,10 +380,11 @@ static void
 check_grid(double start, double step, uint32 grid_levels, double tolerance)
 {
 	const uint32 dim = 300;
-	Sq8Query	query;
+	Sq8Query	 query;
 
 	for (uint32 i = 0; i < dim; i++)
-		x[i] = (float) (start + step * (double) (random_bits() % (grid_levels + 1)));
+		x[i] = (float) (start +
+						step * (double) (random_bits() % (grid_levels + 1)));
 	/* a border of equal values, as in pictures */
 	for (uint32 i = 0; i < 100; i++)
 		x[i] = (float) start;
@@ -370,15 +392,18 @@ check_grid(double start, double step, uint32 grid_levels, double tolerance)
 	x[120] = (float) (start + step * grid_levels);
 
 	sq8_encode(SQ8_L2, x, dim, &code_x.code);
-	CHECK(code_x.code.residual <= tolerance, "start %g, step %g, levels %u: residual %g",
-		  start, step, grid_levels, code_x.code.residual);
+	CHECK(code_x.code.residual <= tolerance,
+		  "start %g, step %g, levels %u: residual %g", start, step,
+		  grid_levels, code_x.code.residual);
 	sq8_decode(&code_x.code, dim, decoded);
 	if (tolerance == 0)
-		CHECK(memcmp(x, decoded, dim * sizeof(float)) == 0, "start %g, step %g", start, step);
+		CHECK(memcmp(x, decoded, dim * sizeof(float)) == 0,
+			  "start %g, step %g", start, step);
 
 	sq8_prepare_query(SQ8_L2, x, dim, levels, &query);
-	CHECK(query.residual <= tolerance, "start %g, step %g, levels %u: residual %g",
-		  start, step, grid_levels, query.residual);
+	CHECK(query.residual <= tolerance,
+		  "start %g, step %g, levels %u: residual %g", start, step,
+		  grid_levels, query.residual);
 }
 
 static void
@@ -409,8 +434,10 @@ test_decode(void)
 		sq8_encode(SQ8_L2, x, dim, &code_x.code);
 		sq8_decode(&code_x.code, dim, decoded);
 		for (uint32 i = 0; i < dim; i++)
-			CHECK(fabs((double) decoded[i] - x[i]) <= 0.502 * code_x.code.step + fabs(x[i]) * 1e-6,
-				  "%s: %g decoded as %g, step %g", kinds[k].name, x[i], decoded[i], code_x.code.step);
+			CHECK(fabs((double) decoded[i] - x[i]) <=
+					  0.502 * code_x.code.step + fabs(x[i]) * 1e-6,
+				  "%s: %g decoded as %g, step %g", kinds[k].name, x[i],
+				  decoded[i], code_x.code.step);
 	}
 }
 
