@@ -1,5 +1,8 @@
--- The graph index for cosine distance.
-CREATE INDEX ON packages USING hnsw (embedding vector_cosine_ops);
+-- 1. The graph index for cosine distance.
+CREATE INDEX packages_embedding ON packages USING hnsw (embedding vector_cosine_ops);
 
--- Statistics for the planner, as after any load.
+-- 2. An inverted index for full text, which some queries combine with it.
+CREATE INDEX packages_words ON packages USING gin (words);
+
+-- 3. Statistics for the planner, as after any load.
 VACUUM ANALYZE packages, terms;

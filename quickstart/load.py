@@ -338,7 +338,9 @@ def main():
 
     # A handful have no usable word, and so no direction.
     described = np.flatnonzero(np.linalg.norm(embeddings, axis=1) > 0.5)
-    copy = BinaryCopy("packages", len(described))
+    copy = BinaryCopy("packages (id, name, section, priority, download_kb, "
+                      "installed_kb, tags, title, description, embedding)",
+                      len(described))
     for number, vector in zip(described, binary_vectors(embeddings[described])):
         package = packages[number]
         copy.add(binary_int(number), package.name.encode(),

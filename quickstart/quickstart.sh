@@ -27,8 +27,16 @@ private=$(cat "$home/pg_config" 2>/dev/null)
 
 # Server programs; they want a working directory that they can read.
 server_program() { (cd "$home" && as_server_user "$bindir/$@"); }
-set_bindir() { bindir=$("$private" --bindir) && export PATH=$bindir:$PATH; }
 running() { [ -n "$private" ] && server_program pg_ctl -D "$home/data" status >/dev/null 2>&1; }
+
+# Run a file of SQL, showing each query with its comment, answer and time.  Its
+# numbered comments begin paragraphs.
+show()
+{
+	psql -qX -v ON_ERROR_STOP=1 -c '\timing on' -c '\set ECHO all' -f "$1" |
+		sed -u 's/^-- [0-9]*\. /\n&/'
+	[ "${PIPESTATUS[0]}" = 0 ] || exit 1
+}
 
 stop_server()
 {
@@ -39,7 +47,7 @@ stop_server()
 	fi
 }
 
-[ -z "$private" ] || set_bindir
+[ -z "$private" ] || bindir=$("$private" --bindir)
 case ${1:-} in
 	stop)
 		stop_server
@@ -50,7 +58,7 @@ case ${1:-} in
 		exit ;;
 	psql)
 		running || die "no server running; start it with: make quickstart"
-		exec psql ;;
+		exec "$bindir/psql" ;;
 	"") ;;
 	*) die "usage: $0 [stop | clean | psql]" ;;
 esac
@@ -88,9 +96,11 @@ if [ ! -e "$home/pg_config" ] ||
 		{ tail -n 30 "$home/build.log" >&2; die "the build failed, see $home/build.log"; }
 	echo "$pg_config" >"$home/built-for"
 	echo "$private" >"$home/pg_config"
-	set_bindir
+	bindir=$("$private" --bindir)
 	say "installed into a private copy of the server, $home/server"
 fi
+
+export PATH=$bindir:$PATH
 
 if ! running; then
 	step "Start a private server"
@@ -129,13 +139,13 @@ if [ ! -e "$home/loaded" ]; then
 	/usr/bin/python3 quickstart/load.py "$home/apt" || exit 1
 
 	step "Build the index"
-	psql -X -a -v ON_ERROR_STOP=1 -c '\timing on' -f quickstart/index.sql || exit 1
+	show quickstart/index.sql
 	touch "$home/loaded"
 fi
 
 step "A tour (quickstart/tour.sql)"
 psql -qX -f quickstart/recall.sql || exit 1
-psql -X -v ON_ERROR_STOP=1 -c '\timing on' -c '\set ECHO all' -f quickstart/tour.sql || exit 1
+show quickstart/tour.sql
 
 step "Done in $((SECONDS - started)) s"
 cat <<END

@@ -13,7 +13,9 @@ CREATE TABLE packages (
 	tags			text[] NOT NULL,
 	title			text NOT NULL,
 	description		text NOT NULL,
-	embedding		vector(384) NOT NULL
+	embedding		vector(384) NOT NULL,
+	words			tsvector GENERATED ALWAYS AS
+		(to_tsvector('english', title || ' ' || description)) STORED
 );
 
 -- What load.py learned about each word: its direction, longer for rare words.
