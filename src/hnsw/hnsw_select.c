@@ -1,0 +1,132 @@
+/*
+ * hnsw_select.c
+ *		Which candidates become neighbours.
+ *
+ * Algorithm 4 of Malkov & Yashunin (2018), with two additions.  Protected
+ * edges, which hold the graph together (README), are kept whatever the
+ * heuristic says.  And a list that was selected before need not be compared
+ * with itself again: what was kept then is only tested against what came since.
+ *
+ * Arrays only: no buffers, no locks, no allocation.
+ */
+#include "postgres.h"
+
+#include "hnsw/hnsw.h"
+#include "hnsw/hnsw_select.h"
+
+#define CACHE_LINE_BYTES 64
+#define PREFETCH_BYTES	 256
+
+/* Candidates mostly come in order, or nearly so, and there are few. */
+static void
+sort_by_distance(HnswNeighbour *neighbours, int count)
+{
+	for (int i = 1; i < count; i++)
+	{
+		HnswNeighbour moving = neighbours[i];
+		int			  to = i;
+
+		while (to > 0 && moving.distance < neighbours[to - 1].distance)
+		{
+			neighbours[to] = neighbours[to - 1];
+			to--;
+		}
+		neighbours[to] = moving;
+	}
+}
+
+static int
+count_protected(const HnswNeighbour *neighbours, int count)
+{
+	int result = 0;
+
+	for (int i = 0; i < count; i++)
+		result += HNSW_EDGE_IS_PROTECTED(neighbours[i].edge);
+	return result;
+}
+
+static inline void
+prefetch_code(const Sq8Code *code)
+{
+	for (int i = 0; i < PREFETCH_BYTES; i += CACHE_LINE_BYTES)
+		__builtin_prefetch((const char *) code + i);
+}
+
+/* Is one of `kept` nearer to the candidate than the base is? */
+static inline bool
+is_occluded(const HnswCoder *coder, const HnswNeighbour *candidate,
+			const HnswNeighbour *kept, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (hnsw_code_distance(coder, candidate->code, kept[i].code) <
+			candidate->distance)
+			return true;
+	}
+	return false;
+}
+
+int
+hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
+						 int selected, int count, int limit)
+{
+	HnswNeighbour *fresh = candidates + selected;
+	int			   num_fresh = count - selected;
+	int			   protected_left = count_protected(candidates, count);
+	int			   kept_selected = 0;
+	int			   kept_fresh = 0;
+	int			   i = 0;
+	int			   j = 0;
+
+	Assert(protected_left <= limit);
+	sort_by_distance(fresh, num_fresh);
+
+	/*
+	 * Walk through both parts as one list by ascending distance.  Each part's
+	 * kept ones move to its front, where the walk has passed already.
+	 */
+	while ((i < selected || j < num_fresh) &&
+		   kept_selected + kept_fresh < limit)
+	{
+		bool is_selected = j == num_fresh ||
+						   (i < selected &&
+							candidates[i].distance <= fresh[j].distance);
+		HnswNeighbour candidate = is_selected ? candidates[i++] : fresh[j++];
+		bool		  keep;
+
+		if (HNSW_EDGE_IS_PROTECTED(candidate.edge))
+		{
+			protected_left--;
+			keep = true;
+		}
+		else if (kept_selected + kept_fresh + protected_left >= limit)
+			continue;
+		else
+		{
+			if (j < num_fresh)
+				prefetch_code(fresh[j].code);
+			keep = !is_occluded(coder, &candidate, fresh, kept_fresh) &&
+				   (is_selected || !is_occluded(coder, &candidate, candidates,
+												kept_selected));
+		}
+
+		if (!keep)
+			continue;
+		if (is_selected)
+			candidates[kept_selected++] = candidate;
+		else
+			fresh[kept_fresh++] = candidate;
+	}
+
+	memmove(candidates + kept_selected, fresh,
+			sizeof(HnswNeighbour) * kept_fresh);
+	sort_by_distance(candidates, kept_selected + kept_fresh);
+	return kept_selected + kept_fresh;
+}
+
+int
+hnsw_select_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
+					   int count, int limit)
+{
+	return hnsw_reselect_neighbours(coder, candidates, 0, count, limit);
+}
