@@ -99,8 +99,9 @@ extern uint64 hnsw_value_hash(const HnswCoder *coder, const void *value);
 /* The exact distance that the SQL operator gives. */
 extern double hnsw_exact_distance(const HnswQuery *query, const void *value);
 
-/* A lower bound of hnsw_exact_distance from an estimate and its error bound. */
+/* Bounds of hnsw_exact_distance from an estimate and the bound of its error. */
 extern double hnsw_lower_bound(const HnswCoder *coder, float estimate, float error);
+extern double hnsw_upper_bound(const HnswCoder *coder, float estimate, float error);
 
 static inline float
 hnsw_code_distance(const HnswCoder *coder, const Sq8Code *a, const Sq8Code *b)
@@ -188,7 +189,8 @@ extern uint32 hnsw_read_list(HnswIndex *index, HnswElement element, int level, u
 extern void hnsw_read_code(HnswIndex *index, HnswElement element, Sq8Code *code);
 
 /*
- * A code in place, in a pinned page: rule R2.  hnsw_unpin_code ends it.
+ * A code in place: rule R2.  Pin its page, then read it between begin and end;
+ * begin checks the page, end lets go of the pin as well.
  */
 static inline const Sq8Code *
 hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
@@ -197,8 +199,8 @@ hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
 											 index->geometry.code_bytes);
 }
 
-extern Buffer hnsw_pin_code_page(HnswIndex *index, BlockNumber block);
-extern void hnsw_unpin_code_page(HnswIndex *index, Buffer buffer);
+extern void hnsw_begin_code_read(HnswIndex *index, Buffer buffer);
+extern void hnsw_end_code_read(HnswIndex *index, Buffer buffer);
 
 /* Create the metapage of a new index in a fork, logged if needed. */
 extern void hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,

@@ -157,16 +157,39 @@ hnsw_exact_distance(const HnswQuery *query, const void *value)
 	return opclass->type->distance(opclass->metric, query->value, value);
 }
 
+/*
+ * The operator's distance, without its rounding, from that of the codes: half
+ * the squared chord is the cosine distance.
+ */
+static inline double
+operator_distance(const HnswCoder *coder, double code_distance)
+{
+	if (coder->opclass.metric == METRIC_COSINE)
+		return code_distance > 0 ? code_distance * code_distance / 2 : 0;
+	return code_distance;
+}
+
+/* How far the operator's float32 result may be off; 1 - x rounds like 1. */
+static inline double
+operator_rounding(const HnswCoder *coder, double distance)
+{
+	if (coder->opclass.metric == METRIC_COSINE)
+		return OPERATOR_ROUNDING;
+	return fabs(distance) * OPERATOR_ROUNDING;
+}
+
 double
 hnsw_lower_bound(const HnswCoder *coder, float estimate, float error)
 {
-	double		bound = (double) estimate - error;
+	double		bound = operator_distance(coder, (double) estimate - error);
 
-	if (coder->opclass.metric == METRIC_COSINE)
-	{
-		/* from chord to cosine distance; 1 - cosine rounds near 1 */
-		bound = bound > 0 ? bound * bound / 2 : 0;
-		return bound - OPERATOR_ROUNDING;
-	}
-	return bound - fabs(bound) * OPERATOR_ROUNDING;
+	return bound - operator_rounding(coder, bound);
+}
+
+double
+hnsw_upper_bound(const HnswCoder *coder, float estimate, float error)
+{
+	double		bound = operator_distance(coder, (double) estimate + error);
+
+	return bound + operator_rounding(coder, bound);
 }

@@ -450,19 +450,16 @@ hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges)
 	return count;
 }
 
-Buffer
-hnsw_pin_code_page(HnswIndex *index, BlockNumber block)
+void
+hnsw_begin_code_read(HnswIndex *index, Buffer buffer)
 {
-	Buffer		buffer = hnsw_pin_page(index, block);
-
 	if (index->lock_codes)
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hnsw_check_page(index, buffer, HNSW_PAGE_CODES);
-	return buffer;
 }
 
 void
-hnsw_unpin_code_page(HnswIndex *index, Buffer buffer)
+hnsw_end_code_read(HnswIndex *index, Buffer buffer)
 {
 	if (index->lock_codes)
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
@@ -473,10 +470,11 @@ void
 hnsw_read_code(HnswIndex *index, HnswElement element, Sq8Code *code)
 {
 	HnswPlace	at = hnsw_code_place(index, element);
-	Buffer		buffer = hnsw_pin_code_page(index, at.block);
+	Buffer		buffer = hnsw_pin_page(index, at.block);
 
+	hnsw_begin_code_read(index, buffer);
 	memcpy(code, hnsw_code_in_page(index, buffer, at.slot), index->geometry.code_bytes);
-	hnsw_unpin_code_page(index, buffer);
+	hnsw_end_code_read(index, buffer);
 }
 
 /* ------------------------------------------------------------------------

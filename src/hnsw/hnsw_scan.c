@@ -15,6 +15,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
@@ -34,8 +36,8 @@
 typedef struct PendingElement
 {
 	pairingheap_node node;
-	double		bound;			/* lower bound of its distance */
-	float		estimate;
+	double		bound;			/* lower and upper bound of its distance */
+	double		upper_bound;
 	HnswElement element;
 } PendingElement;
 
@@ -153,11 +155,12 @@ hnsw_end_scan(IndexScanDesc scan)
  */
 
 /*
- * Fetch the visible version of a row, and compute its exact distance.  False
- * if the snapshot sees none.
+ * Fetch the visible version of a row; false if the snapshot sees none.
+ * Computes its exact distance unless `distance` is NULL, which saves reading
+ * the value, mostly out of TOAST.
  */
 static bool
-row_distance(IndexScanDesc scan, ItemPointer tid, double *distance)
+fetch_row(IndexScanDesc scan, ItemPointer tid, double *distance)
 {
 	HnswScan   *so = (HnswScan *) scan->opaque;
 	ItemPointerData heap_tid = *tid;
@@ -176,7 +179,7 @@ row_distance(IndexScanDesc scan, ItemPointer tid, double *distance)
 	pgstat_count_heap_fetch(scan->indexRelation);
 	found = table_index_fetch_tuple(so->fetch, &heap_tid, scan->xs_snapshot, so->slot,
 									&call_again, NULL);
-	if (found)
+	if (found && distance != NULL)
 	{
 		AttrNumber	column = scan->indexRelation->rd_index->indkey.values[0];
 		Datum		value;
@@ -313,10 +316,10 @@ take_beam(HnswScan *so)
 		PendingElement *pending = MemoryContextAlloc(so->context, sizeof(PendingElement));
 
 		pending->element = HnswCandidateElement(candidate);
-		pending->estimate = candidate->distance;
-		pending->bound = so->ordered ?
-			hnsw_lower_bound(&so->index->coder, candidate->distance, candidate->error) :
-			candidate->distance;
+		pending->bound = hnsw_lower_bound(&so->index->coder, candidate->distance,
+										  candidate->error);
+		pending->upper_bound = hnsw_upper_bound(&so->index->coder, candidate->distance,
+												candidate->error);
 		pairingheap_add(so->pending, &pending->node);
 	}
 	hnsw_search_consume(search, search->beam_count);
@@ -397,7 +400,39 @@ within_limits(HnswScan *so)
 		(Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
 }
 
-/* Look at the rows of the pending element that may be the nearest. */
+static inline PendingElement *
+first_pending(HnswScan *so)
+{
+	return pairingheap_is_empty(so->pending) ? NULL :
+		pairingheap_container(PendingElement, node, pairingheap_first(so->pending));
+}
+
+static inline ReadyElement *
+first_ready(HnswScan *so)
+{
+	return pairingheap_is_empty(so->ready) ? NULL :
+		pairingheap_container(ReadyElement, node, pairingheap_first(so->ready));
+}
+
+/*
+ * Is an element, already taken from the pending ones, the nearest by its
+ * bounds alone?  Then its exact distance is of no interest.  So it is, mostly,
+ * where codes hold the values without loss.
+ */
+static bool
+is_nearest_by_bounds(HnswScan *so, const PendingElement *element)
+{
+	const PendingElement *pending = first_pending(so);
+	const ReadyElement *ready = first_ready(so);
+
+	return (pending == NULL || element->upper_bound <= pending->bound) &&
+		(ready == NULL || element->upper_bound <= ready->distance);
+}
+
+/*
+ * Look at the rows of the pending element that may be the nearest: it becomes
+ * ready, or is dropped because no row is visible.
+ */
 static void
 resolve_pending(IndexScanDesc scan)
 {
@@ -405,39 +440,34 @@ resolve_pending(IndexScanDesc scan)
 	PendingElement *pending = pairingheap_container(PendingElement, node,
 													pairingheap_remove_first(so->pending));
 	ReadyElement *ready = collect_rows(so, pending->element);
-	bool		visible = false;
+	bool		usable = false;
 
 	if (ready != NULL)
 	{
-		if (!so->ordered)
+		bool		by_bounds = !so->ordered || is_nearest_by_bounds(so, pending);
+
+		/* rows of an element are equal, so one of them tells the distance */
+		ready->distance = pending->upper_bound;
+		while (ready->next_row < ready->num_rows && !usable)
 		{
-			ready->distance = pending->estimate;
-			visible = true;
-		}
-		else
-		{
-			/* rows of an element are equal, so one of them tells the distance */
-			while (ready->next_row < ready->num_rows && !visible)
-			{
-				CHECK_FOR_INTERRUPTS();
-				visible = row_distance(scan, &ready->rows[ready->next_row], &ready->distance);
-				if (!visible)
-					ready->next_row++;
-			}
+			CHECK_FOR_INTERRUPTS();
+			usable = fetch_row(scan, &ready->rows[ready->next_row],
+							   by_bounds ? NULL : &ready->distance);
+			if (!usable)
+				ready->next_row++;
 		}
 	}
 
-	/*
-	 * In strict order a row that turns up after farther ones were returned
-	 * comes too late.
-	 */
-	if (visible && so->ordered && so->any_returned && ready->distance < so->last_distance &&
-		hnsw_iterative_scan != HNSW_ITERATIVE_SCAN_RELAXED)
-		visible = false;
-	else if (!visible)
+	if (!usable)
 		so->replacements++;
+	else if (so->ordered && so->any_returned && ready->distance < so->last_distance &&
+			 hnsw_iterative_scan != HNSW_ITERATIVE_SCAN_RELAXED)
+	{
+		/* found only after farther rows were returned: too late for the order */
+		usable = false;
+	}
 
-	if (visible)
+	if (usable)
 		pairingheap_add(so->ready, &ready->node);
 	else if (ready != NULL)
 		pfree(ready);
@@ -452,8 +482,8 @@ next_row(IndexScanDesc scan)
 
 	for (;;)
 	{
-		PendingElement *pending = NULL;
-		ReadyElement *ready = NULL;
+		PendingElement *pending;
+		ReadyElement *ready;
 
 		/* replace candidates without visible rows before going on */
 		if (so->replacements > 0)
@@ -464,14 +494,10 @@ next_row(IndexScanDesc scan)
 			(void) search_on(so, more);
 		}
 
-		if (!pairingheap_is_empty(so->pending))
-			pending = pairingheap_container(PendingElement, node,
-											pairingheap_first(so->pending));
-		if (!pairingheap_is_empty(so->ready))
-			ready = pairingheap_container(ReadyElement, node, pairingheap_first(so->ready));
-
+		pending = first_pending(so);
+		ready = first_ready(so);
 		if (ready != NULL &&
-			(pending == NULL || (so->ordered ? ready->distance <= pending->bound : true)))
+			(pending == NULL || !so->ordered || ready->distance <= pending->bound))
 		{
 			scan->xs_heaptid = ready->rows[ready->next_row++];
 			scan->xs_recheck = false;

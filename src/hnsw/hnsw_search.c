@@ -94,15 +94,18 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 		{
 			HnswPlace	at = hnsw_code_place(index, search->hop[i + 1]);
 
-			next_buffer = hnsw_pin_code_page(index, at.block);
+			next_buffer = hnsw_pin_page(index, at.block);
+			__builtin_prefetch(HnswPageGetHeader(BufferGetPage(next_buffer)));
 			next_code = hnsw_code_in_page(index, next_buffer, at.slot);
 			prefetch_code(next_code, index->geometry.code_bytes);
 		}
 		if (i >= 0)
 		{
-			HnswCandidate candidate = make_candidate(search, search->hop[i], code);
+			HnswCandidate candidate;
 
-			hnsw_unpin_code_page(index, buffer);
+			hnsw_begin_code_read(index, buffer);
+			candidate = make_candidate(search, search->hop[i], code);
+			hnsw_end_code_read(index, buffer);
 			accept(search, candidate);
 		}
 		buffer = next_buffer;
@@ -116,11 +119,12 @@ score_element(HnswSearch *search, HnswElement element)
 {
 	HnswIndex  *index = search->index;
 	HnswPlace	at = hnsw_code_place(index, element);
-	Buffer		buffer = hnsw_pin_code_page(index, at.block);
+	Buffer		buffer = hnsw_pin_page(index, at.block);
 	HnswCandidate candidate;
 
+	hnsw_begin_code_read(index, buffer);
 	candidate = make_candidate(search, element, hnsw_code_in_page(index, buffer, at.slot));
-	hnsw_unpin_code_page(index, buffer);
+	hnsw_end_code_read(index, buffer);
 	search->scored++;
 	return candidate;
 }
