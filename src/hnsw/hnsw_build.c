@@ -450,7 +450,6 @@ write_metapage(HnswBuild *build, const HnswExtent *extent,
 		extent->row_pages * geometry->entries_per_page, graph->num_rows);
 	meta->num_extents = 1;
 	meta->extents[0] = *extent;
-	((PageHeader) page)->pd_lower = HNSW_CONTENT_OFFSET + HNSW_META_BYTES(1);
 	MarkBufferDirty(buffer);
 	UnlockReleaseBuffer(buffer);
 }
