@@ -51,7 +51,8 @@ show_failure()
 		say "    stopped after $limit seconds"
 	fi
 	if [ -s "$diffs" ]; then
-		tail -n 120 "$diffs"
+		# the first lines of each test's differences tell the most
+		awk '/^diff / { lines = 0 } ++lines <= 25' "$diffs" | head -n 200
 	elif grep -q '^not ok' "$logs/$1.log"; then
 		# what a failed test says follows it
 		grep -A 12 '^not ok' "$logs/$1.log" | head -n 120
