@@ -69,7 +69,7 @@ install_as_root()
 	status=$?
 
 	if [ -n "$own_config" ]; then
-		rm -f "$config"
+		rm -f "$config" "$config.ucf-dist"
 		if [ -e /usr/share/postgresql-common/createcluster.conf ]; then
 			UCF_FORCE_CONFFMISS=1 ucf /usr/share/postgresql-common/createcluster.conf \
 				"$config" >>"$log" 2>&1 </dev/null
