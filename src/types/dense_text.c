@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "base/compat.h"
 #include "types/dense_text.h"
 #include "types/soft_error.h"
@@ -76,8 +78,8 @@ dense_text_parse(const VectorType *type, const char *text, float *x, int *dim,
 			return syntax_error(type, text, NULL, context);
 		if (unlikely(status == NUMBER_OVERFLOW))
 			return range_error(type, number, p, context);
-		if (unlikely(!check_element(type, value, context)))
-			return false;
+		if (unlikely(!isfinite(value)))
+			return check_element(type, value, context);
 		x[count++] = value;
 
 		if (*p != ',')

@@ -138,7 +138,12 @@ number_exact_from_binary(uint64 significand, int64 exponent, bool sticky)
 						 exponent + drop < FLOAT_MIN_EXPONENT))
 		drop++;
 	if (drop == 64)
-		return 0;
+	{
+		/* all of it is below the last bit of the smallest float */
+		half = UINT64CONST(1) << 63;
+		return exponent + drop == FLOAT_MIN_EXPONENT &&
+			   (significand > half || (significand == half && sticky));
+	}
 
 	if (drop > 0)
 	{

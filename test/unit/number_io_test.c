@@ -1,0 +1,474 @@
+/*
+ * number_io_test.c
+ *		Reading and writing numbers, against the C library and PostgreSQL.
+ *
+ * Reading agrees with strtof on value, range and end of the number for random
+ * numbers, exact middles between floats, hexadecimal numbers and random
+ * characters; writing agrees with PostgreSQL's own shortest digits and is read
+ * back as it was.
+ *
+ * A program of its own, since it needs the server's static libraries:
+ *
+ *	gcc -O2 -fwrapv -D_GNU_SOURCE -Isrc -I$(pg_config --includedir-server) \
+ *		test/unit/number_io_test.c src/types/number_io.c \
+ *		src/types/number_exact.c -L$(pg_config --pkglibdir) \
+ *		-L$(pg_config --libdir) -lpgcommon -lpgport -lm -o number_io_test
+ *
+ *	number_io_test			a million of each kind, prints its seed
+ *	SEED=n number_io_test	repeats a run
+ *	number_io_test all		writes and reads back every float4 (two minutes)
+ */
+#include "c.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/shortest_dec.h"
+
+#include "types/number_io.h"
+
+#undef printf
+#undef snprintf
+
+#define CASES	   1000000
+#define MAX_TEXT   400
+#define MAX_REPORT 10
+
+static uint64 random_state;
+static int	  failures;
+static int	  groups;
+
+/* called by assertions in server headers */
+extern void ExceptionalCondition(const char *condition, const char *type,
+								 const char *file, int line)
+	pg_attribute_noreturn();
+
+void
+ExceptionalCondition(const char *condition, const char *type, const char *file,
+					 int line)
+{
+	abort();
+}
+
+/* SplitMix64 (Steele, Lea & Flood 2014) */
+static uint64
+random_bits(void)
+{
+	uint64 z = (random_state += UINT64CONST(0x9e3779b97f4a7c15));
+
+	z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+static int
+random_below(int n)
+{
+	return (int) (random_bits() % n);
+}
+
+static float
+float_from(uint32 bits)
+{
+	float value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+static uint32
+bits_of(float value)
+{
+	uint32 bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
+static void
+group_done(const char *name)
+{
+	printf("%sok %d - %s\n", failures > 0 ? "not " : "", ++groups, name);
+	fflush(stdout);
+}
+
+/*
+ * What strtof says.  That of glibc 2.36 rounds some subnormal hexadecimal
+ * numbers to the wrong neighbour, so if a double holds the number exactly, it
+ * decides.
+ */
+static float
+expected_value(const char *text, char **end, NumberStatus *status)
+{
+	const char *digits = text + (*text == '-' || *text == '+');
+	float		expected;
+	bool		out_of_range;
+
+	errno = 0;
+	expected = strtof(text, end);
+	out_of_range = errno == ERANGE && (expected == 0 || isinf(expected));
+	if (*end - text <= 22 && digits[0] == '0' && (digits[1] | 0x20) == 'x')
+	{
+		double exact = strtod(text, end);
+
+		expected = (float) exact;
+		out_of_range = exact != 0 && (expected == 0 || isinf(expected));
+	}
+
+	*status = NUMBER_OK;
+	if (*end == text)
+		*status = NUMBER_INVALID;
+	else if (out_of_range)
+		*status = expected == 0 ? NUMBER_UNDERFLOW : NUMBER_OVERFLOW;
+	return expected;
+}
+
+/* The text is copied to memory that ends with it, for address sanitizers. */
+static void
+check_reading(const char *text)
+{
+	size_t		 size = strlen(text) + 1;
+	char		*copy = malloc(size);
+	char		*expected_end;
+	const char	*end;
+	float		 expected;
+	float		 value;
+	NumberStatus expected_status;
+	NumberStatus status;
+
+	memcpy(copy, text, size);
+	expected = expected_value(copy, &expected_end, &expected_status);
+	end = number_parse_float(copy, copy + size - 1, &value, &status);
+	if (end != expected_end || status != expected_status ||
+		(bits_of(value) != bits_of(expected) &&
+		 !(isnan(value) && isnan(expected))))
+	{
+		if (failures++ < MAX_REPORT)
+			printf("# \"%s\": value %08x, not %08x; length %d, not %d; "
+				   "status %d, not %d\n",
+				   text, bits_of(value), bits_of(expected), (int) (end - copy),
+				   (int) (expected_end - copy), status, expected_status);
+	}
+	free(copy);
+}
+
+static void
+test_known(void)
+{
+	static const char *const texts[] = {
+		"",
+		"-",
+		"+",
+		".",
+		"-.",
+		"e5",
+		".e5",
+		"0",
+		"-0",
+		"+0",
+		"00",
+		"0.",
+		".0",
+		"-.0e0",
+		"1e",
+		"1e+",
+		"1e-x",
+		"1.2.3",
+		"1,2",
+		"1 2",
+		"--1",
+		"+-1",
+		"16777217",
+		"16777216.5",
+		"16777217.0000000000000000000000000001",
+		"8388609.5",
+		"33554434.99999999999999999999999999999999",
+		"3.4028234663852886e38",
+		"3.4028235677973366e38",
+		"340282356779733661637539395458142568447",
+		"340282356779733661637539395458142568448",
+		"1e38",
+		"1e39",
+		"1e400",
+		"1e-400",
+		"1e99999999999999999999",
+		"1e-99999999999999999999",
+		"0e99999999999999999999",
+		"1.17549435e-38",
+		"1.1754943508e-38",
+		"1.17549429e-38",
+		"7.006492321624085e-46",
+		"7.0064923216240853e-46",
+		"7.0064923216240854e-46",
+		"7.0064923216240862e-46",
+		"1e-45",
+		"1.4e-45",
+		"2.1019476964872256e-45",
+		"0.000000000000000000000000000000000000000001",
+		"100000000000000000000000000000000000000",
+		"18446744073709551616",
+		"18446744073709551615",
+		"9999999999999999999",
+		"99999999999999999999",
+		"0.00000000000000000001",
+		"00000000000000000000000000001.5",
+		"123456789012345678901234567890e-20",
+		"12345678",
+		"123456789",
+		"0x1f",
+		"0x",
+		"0x.",
+		"0x.8",
+		"0x1.",
+		"0x1p",
+		"0x1p+",
+		"0x1p-3",
+		"0X1P5",
+		"0x1.fffffep127",
+		"0x1.ffffffp127",
+		"0x1p128",
+		"0x1p-149",
+		"0x1p-150",
+		"0x1.8p-150",
+		"0x1.000001p0",
+		"0x1.00000100000000000000001p0",
+		"0x123456789abcdef0123456789",
+		"0x0p99999",
+		"00x1",
+		"-0x1p1",
+		"0x1p99999999999999999999",
+		"0x1p-99999999999999999999",
+		"inf",
+		"INF",
+		"-inf",
+		"infi",
+		"infinity",
+		"+Infinity",
+		"infinit",
+		"nan",
+		"NaN",
+		"-nan",
+		"nano",
+		"in",
+		"na",
+		"n",
+		"i",
+		"xinf",
+		"e",
+		"E1",
+		"p1",
+		"\x80",
+		"1\xff"};
+
+	for (int i = 0; i < (int) lengthof(texts); i++)
+		check_reading(texts[i]);
+	group_done("known cases are read as by strtof");
+}
+
+static void
+test_random_decimals(void)
+{
+	char text[MAX_TEXT];
+
+	for (int i = 0; i < CASES; i++)
+	{
+		char *p = text;
+		int before = random_below(4) == 0 ? random_below(30) : random_below(3);
+		int after = random_below(random_below(10) == 0 ? 60 : 20);
+
+		if (random_below(2) == 0)
+			*p++ = random_below(4) == 0 ? '+' : '-';
+		for (int d = 0; d < before; d++)
+			*p++ = random_below(8) == 0 ? '0' : '0' + random_below(10);
+		if (random_below(8) != 0)
+			*p++ = '.';
+		for (int d = 0; d < after; d++)
+			*p++ = random_below(8) == 0 ? '0' : '0' + random_below(10);
+		*p = '\0';
+		if (random_below(3) == 0)
+			snprintf(p, MAX_TEXT - (p - text), "%c%d",
+					 random_below(2) == 0 ? 'e' : 'E', random_below(110) - 60);
+		check_reading(text);
+	}
+	group_done("random decimals are read as by strtof");
+}
+
+/* The middle between two floats, and its neighbours in the last digit. */
+static void
+test_middles(void)
+{
+	char text[MAX_TEXT];
+
+	for (int i = 0; i < CASES / 4; i++)
+	{
+		uint32 bits = (uint32) (random_bits() % 0x7f7fffff);
+		double middle = ((double) float_from(bits) + float_from(bits + 1)) / 2;
+		int	   digits = random_below(3) == 0 ? 170 : 15 + random_below(110);
+		char  *mantissa_end;
+
+		snprintf(text, sizeof(text), "%.*e", digits, middle);
+		check_reading(text);
+
+		/* one more or less far behind, or at the last digit */
+		mantissa_end = strchr(text, 'e');
+		if (random_below(2) == 0)
+		{
+			char *last = mantissa_end - 1;
+
+			*last = *last == '0' ? '1' : *last - 1;
+		}
+		else
+		{
+			char exponent[8];
+
+			strcpy(exponent, mantissa_end);
+			memset(mantissa_end, '0', 30);
+			strcpy(mantissa_end + 30, "1");
+			strcat(text, exponent);
+		}
+		check_reading(text);
+	}
+	group_done("middles between floats are read as by strtof");
+}
+
+static void
+test_hexadecimal(void)
+{
+	char text[MAX_TEXT];
+
+	for (int i = 0; i < CASES; i++)
+	{
+		char *p = text;
+		int	  before = random_below(6);
+		int	  after = random_below(4);
+
+		p += snprintf(p, MAX_TEXT, "%s0x", random_below(2) == 0 ? "-" : "");
+		for (int d = 0; d < before; d++)
+			*p++ = "00000123456789abcdefF8"[random_below(22)];
+		if (random_below(3) != 0)
+			*p++ = '.';
+		for (int d = 0; d < after; d++)
+			*p++ = "00000123456789abcdefF8"[random_below(22)];
+		*p = '\0';
+		if (random_below(4) != 0)
+			snprintf(p, MAX_TEXT - (p - text), "p%d", random_below(340) - 190);
+		check_reading(text);
+	}
+	group_done("hexadecimal numbers are read as by strtof");
+}
+
+/* No parenthesis and no space: strtof reads nan(...) and skips space. */
+static void
+test_random_characters(void)
+{
+	static const char alphabet[] = "0123456789.-+eExXpPinfatyINFATY,]\x80";
+	char			  text[MAX_TEXT];
+
+	for (int i = 0; i < CASES; i++)
+	{
+		int length = random_below(24);
+
+		for (int c = 0; c < length; c++)
+			text[c] = random_below(3) != 0 ? alphabet[random_below(11)]
+										   : alphabet[random_below(34)];
+		text[length] = '\0';
+		check_reading(text);
+	}
+	group_done("random characters are read as by strtof");
+}
+
+static void
+check_writing(uint32 bits)
+{
+	char		 text[NUMBER_PRINT_ROOM + 1];
+	char		 expected[64];
+	int			 length = number_print_float(float_from(bits), text);
+	int			 expected_length;
+	const char	*end;
+	float		 value;
+	NumberStatus status;
+
+	text[length] = '\0';
+	expected_length = float_to_shortest_decimal_bufn(float_from(bits),
+													 expected);
+	expected[expected_length] = '\0';
+	end = number_parse_float(text, text + length, &value, &status);
+	if (strcmp(text, expected) != 0 || length > NUMBER_MAX_CHARS ||
+		end != text + length || status != NUMBER_OK || bits_of(value) != bits)
+	{
+		if (failures++ < MAX_REPORT)
+			printf("# %08x: \"%s\", not \"%s\"; read back as %08x\n", bits,
+				   text, expected, bits_of(value));
+	}
+}
+
+static void
+test_writing(bool all)
+{
+	uint64 step = all ? 1 : 4001;
+
+	for (uint64 bits = 0; bits < 0x7f800000; bits += step)
+	{
+		check_writing((uint32) bits);
+		check_writing((uint32) bits | 0x80000000);
+	}
+	for (int n = 0; n < 2000000; n += 7)
+		check_writing(bits_of((float) n));
+	for (int exponent = 0; exponent < 255; exponent++)
+	{
+		for (int near = -2; near <= 2; near++)
+			check_writing((uint32) (Max(exponent << 23, 2) + near));
+	}
+	group_done(all ? "every float4 is written as by PostgreSQL and read back"
+				   : "floats are written as by PostgreSQL and read back");
+}
+
+static void
+test_special(void)
+{
+	static const struct
+	{
+		uint32		bits;
+		const char *text;
+	} cases[] = {{0x7f800000, "Infinity"},
+				 {0xff800000, "-Infinity"},
+				 {0x7fc00000, "NaN"},
+				 {0xffc00000, "NaN"}};
+
+	for (int i = 0; i < (int) lengthof(cases); i++)
+	{
+		char text[NUMBER_PRINT_ROOM + 1];
+
+		text[number_print_float(float_from(cases[i].bits), text)] = '\0';
+		if (strcmp(text, cases[i].text) != 0)
+		{
+			failures++;
+			printf("# %08x: \"%s\"\n", cases[i].bits, text);
+		}
+	}
+	group_done("NaN and infinities are written as by PostgreSQL");
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *seed = getenv("SEED");
+
+	random_state = seed != NULL ? strtoull(seed, NULL, 0)
+								: (uint64) time(NULL);
+	printf("# SEED=%llu\n", (unsigned long long) random_state);
+
+	test_known();
+	test_random_decimals();
+	test_middles();
+	test_hexadecimal();
+	test_random_characters();
+	test_special();
+	test_writing(argc > 1 && strcmp(argv[1], "all") == 0);
+
+	printf("1..%d\n", groups);
+	return failures > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
