@@ -24,9 +24,8 @@ PGDLLEXPORT void _PG_init(void);
 static char *instruction_set;
 
 /* Every name that some build knows. */
-static const char *const instruction_sets[] = {
-	"auto", "baseline", "avx2", "avx512", "avx512vnni", "neon"
-};
+static const char *const instruction_sets[] = {"auto",	 "baseline",   "avx2",
+											   "avx512", "avx512vnni", "neon"};
 
 static bool
 check_instruction_set(char **value, void **extra, GucSource source)
@@ -60,14 +59,13 @@ assign_instruction_set(const char *value, void *extra)
 static void
 instruction_set_init(void)
 {
-	DefineCustomStringVariable("vector.instruction_set",
-							   "CPU instructions that distances are computed with.",
-							   "\"auto\" is the best that this CPU has; "
-							   "the others are for tests and diagnosis.",
-							   &instruction_set,
-							   "auto",
-							   PGC_USERSET, GUC_NOT_IN_SAMPLE,
-							   check_instruction_set, assign_instruction_set, NULL);
+	DefineCustomStringVariable(
+		"vector.instruction_set",
+		"CPU instructions that distances are computed with.",
+		"\"auto\" is the best that this CPU has; "
+		"the others are for tests and diagnosis.",
+		&instruction_set, "auto", PGC_USERSET, GUC_NOT_IN_SAMPLE,
+		check_instruction_set, assign_instruction_set, NULL);
 	MarkGUCPrefixReserved("vector");
 }
 

@@ -53,9 +53,9 @@ typedef Oid RelFileNumber;
 
 /* 18 asks whether the caller is ANALYZE. */
 #if PG_VERSION_NUM >= 180000
-#define VacuumDelayPoint()	vacuum_delay_point(false)
+#define VacuumDelayPoint() vacuum_delay_point(false)
 #else
-#define VacuumDelayPoint()	vacuum_delay_point()
+#define VacuumDelayPoint() vacuum_delay_point()
 #endif
 
 /* ------------------------------------------------------------------------
@@ -73,7 +73,7 @@ typedef Oid RelFileNumber;
 #define PLANNER_SETS_BUILD_WORKERS true
 #else
 #define AmRoutineSetParallelBuild(routine, can) ((void) (can))
-#define PLANNER_SETS_BUILD_WORKERS false
+#define PLANNER_SETS_BUILD_WORKERS				false
 #endif
 
 /*
@@ -81,20 +81,22 @@ typedef Oid RelFileNumber;
  * disabled nodes before costs; 2 loses even to a node that a setting disables.
  */
 #if PG_VERSION_NUM >= 180000
-#define IndexPathSetDisabled(index_path) ((index_path)->path.disabled_nodes = 2)
+#define IndexPathSetDisabled(index_path) \
+	((index_path)->path.disabled_nodes = 2)
 #else
 #define IndexPathSetDisabled(index_path) ((void) (index_path))
 #endif
 
 /* EXPLAIN ANALYZE shows the number of searches since 18. */
 #if PG_VERSION_NUM >= 180000
-#define IndexScanCountSearch(scan) \
-	do { \
-		if ((scan)->instrument) \
+#define IndexScanCountSearch(scan)           \
+	do                                       \
+	{                                        \
+		if ((scan)->instrument)              \
 			(scan)->instrument->nsearches++; \
 	} while (0)
 #else
 #define IndexScanCountSearch(scan) ((void) (scan))
 #endif
 
-#endif							/* BASE_COMPAT_H */
+#endif /* BASE_COMPAT_H */

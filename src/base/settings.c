@@ -13,52 +13,47 @@
 
 #include "base/settings.h"
 
-int			hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
-int			hnsw_iterative_scan = HNSW_ITERATIVE_SCAN_OFF;
-int			hnsw_max_scan_tuples = HNSW_DEFAULT_MAX_SCAN_TUPLES;
-double		hnsw_scan_mem_multiplier = 1;
+int	   hnsw_ef_search = HNSW_DEFAULT_EF_SEARCH;
+int	   hnsw_iterative_scan = HNSW_ITERATIVE_SCAN_OFF;
+int	   hnsw_max_scan_tuples = HNSW_DEFAULT_MAX_SCAN_TUPLES;
+double hnsw_scan_mem_multiplier = 1;
 
 static const struct config_enum_entry iterative_scan_values[] = {
 	{"off", HNSW_ITERATIVE_SCAN_OFF, false},
 	{"relaxed_order", HNSW_ITERATIVE_SCAN_RELAXED, false},
 	{"strict_order", HNSW_ITERATIVE_SCAN_STRICT, false},
-	{NULL, 0, false}
-};
+	{NULL, 0, false}};
 
 void
 settings_init(void)
 {
-	DefineCustomIntVariable("hnsw.ef_search",
-							"Number of candidates that a search of an hnsw index keeps.",
-							"More candidates find more of the nearest rows and take longer.",
-							&hnsw_ef_search,
-							HNSW_DEFAULT_EF_SEARCH,
-							HNSW_MIN_EF_SEARCH, HNSW_MAX_EF_SEARCH,
-							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"hnsw.ef_search",
+		"Number of candidates that a search of an hnsw index keeps.",
+		"More candidates find more of the nearest rows and take longer.",
+		&hnsw_ef_search, HNSW_DEFAULT_EF_SEARCH, HNSW_MIN_EF_SEARCH,
+		HNSW_MAX_EF_SEARCH, PGC_USERSET, 0, NULL, NULL, NULL);
 
-	DefineCustomEnumVariable("hnsw.iterative_scan",
-							 "How scans of hnsw indexes go on when a query needs more rows.",
-							 "With \"strict_order\" rows come by distance, "
-							 "\"relaxed_order\" allows exceptions and finds more rows, "
-							 "\"off\" ends a scan after hnsw.ef_search candidates.",
-							 &hnsw_iterative_scan,
-							 HNSW_ITERATIVE_SCAN_OFF, iterative_scan_values,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable(
+		"hnsw.iterative_scan",
+		"How scans of hnsw indexes go on when a query needs more rows.",
+		"With \"strict_order\" rows come by distance, "
+		"\"relaxed_order\" allows exceptions and finds more rows, "
+		"\"off\" ends a scan after hnsw.ef_search candidates.",
+		&hnsw_iterative_scan, HNSW_ITERATIVE_SCAN_OFF, iterative_scan_values,
+		PGC_USERSET, 0, NULL, NULL, NULL);
 
-	DefineCustomIntVariable("hnsw.max_scan_tuples",
-							"Number of rows after which an iterative scan of an hnsw index ends.",
-							NULL,
-							&hnsw_max_scan_tuples,
-							HNSW_DEFAULT_MAX_SCAN_TUPLES,
-							1, INT_MAX,
-							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"hnsw.max_scan_tuples",
+		"Number of rows after which an iterative scan of an hnsw index ends.",
+		NULL, &hnsw_max_scan_tuples, HNSW_DEFAULT_MAX_SCAN_TUPLES, 1, INT_MAX,
+		PGC_USERSET, 0, NULL, NULL, NULL);
 
-	DefineCustomRealVariable("hnsw.scan_mem_multiplier",
-							 "Memory that an iterative scan of an hnsw index may use, as a multiple of work_mem.",
-							 NULL,
-							 &hnsw_scan_mem_multiplier,
-							 1, 1, 1000,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable(
+		"hnsw.scan_mem_multiplier",
+		"Memory that an iterative scan of an hnsw index may use, as a multiple of work_mem.",
+		NULL, &hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, NULL,
+		NULL, NULL);
 
 	MarkGUCPrefixReserved("hnsw");
 }

@@ -8,26 +8,26 @@
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
 
-#define HNSW_DEFAULT_EF_SEARCH			40
-#define HNSW_MIN_EF_SEARCH				1
-#define HNSW_MAX_EF_SEARCH				1000
-#define HNSW_DEFAULT_MAX_SCAN_TUPLES	20000
+#define HNSW_DEFAULT_EF_SEARCH		 40
+#define HNSW_MIN_EF_SEARCH			 1
+#define HNSW_MAX_EF_SEARCH			 1000
+#define HNSW_DEFAULT_MAX_SCAN_TUPLES 20000
 
 typedef enum HnswIterativeScan
 {
 	HNSW_ITERATIVE_SCAN_OFF,
-	HNSW_ITERATIVE_SCAN_RELAXED,	/* rows may come out of order */
-	HNSW_ITERATIVE_SCAN_STRICT		/* rows out of order are left out */
+	HNSW_ITERATIVE_SCAN_RELAXED, /* rows may come out of order */
+	HNSW_ITERATIVE_SCAN_STRICT	 /* rows out of order are left out */
 } HnswIterativeScan;
 
 /* hnsw.ef_search: candidates that a search keeps. */
-extern int	hnsw_ef_search;
+extern int hnsw_ef_search;
 
 /* hnsw.iterative_scan: HnswIterativeScan. */
-extern int	hnsw_iterative_scan;
+extern int hnsw_iterative_scan;
 
 /* hnsw.max_scan_tuples: rows that an iterative scan visits, about. */
-extern int	hnsw_max_scan_tuples;
+extern int hnsw_max_scan_tuples;
 
 /* hnsw.scan_mem_multiplier: memory of an iterative scan, in work_mem. */
 extern double hnsw_scan_mem_multiplier;
@@ -35,4 +35,4 @@ extern double hnsw_scan_mem_multiplier;
 /* Define the settings; once, from _PG_init. */
 extern void settings_init(void);
 
-#endif							/* BASE_SETTINGS_H */
+#endif /* BASE_SETTINGS_H */

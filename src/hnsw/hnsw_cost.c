@@ -26,56 +26,58 @@
  * Of the neighbours of an expanded element, how many the search has not seen
  * yet, as a multiple of m: measured 0.5 (images) to 1.1 (SIFT).
  */
-#define NEW_NEIGHBOURS			0.75
+#define NEW_NEIGHBOURS 0.75
 
 /* Scoring a code: a part per code, a part per dimension. */
 #define SCORE_OPERATORS			2
 #define DIMENSIONS_PER_OPERATOR 256
 
 /* Visiting a page that is in shared buffers. */
-#define VISIT_OPERATORS			8
+#define VISIT_OPERATORS 8
 
 /* Finding the first chunk of a toasted value. */
-#define TOAST_SEARCH_OPERATORS	50
+#define TOAST_SEARCH_OPERATORS 50
 
 /* Rows that the error bounds of codes make the scan rerank ahead. */
-#define RERANKED_AHEAD			5
+#define RERANKED_AHEAD 5
 
 /*
  * More than any other plan, but finite: the server subtracts and multiplies
  * costs, which infinities would turn into NaN.
  */
-#define UNUSABLE_PATH_COST		1.0e50
+#define UNUSABLE_PATH_COST 1.0e50
 
 typedef struct CostModel
 {
 	PlannerInfo *root;
-	double		tuples;			/* rows in the index */
-	double		pages;
-	double		m;
-	double		loop_count;
-	Cost		score;			/* of a code */
-	Cost		visit;			/* of a page in memory */
-	Cost		read;			/* of a page, on average over hits and misses */
-	Cost		rerank;			/* of a row */
+	double		 tuples; /* rows in the index */
+	double		 pages;
+	double		 m;
+	double		 loop_count;
+	Cost		 score;	 /* of a code */
+	Cost		 visit;	 /* of a page in memory */
+	Cost		 read;	 /* of a page, on average over hits and misses */
+	Cost		 rerank; /* of a row */
 } CostModel;
 
 static void
-cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path, double loop_count)
+cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path,
+				double loop_count)
 {
 	IndexOptInfo *info = path->indexinfo;
-	double		dimensions = 1;
-	double		value_bytes;
-	double		random_page_cost_here;
+	double		  dimensions = 1;
+	double		  value_bytes;
+	double		  random_page_cost_here;
 
 	model->m = HNSW_DEFAULT_M;
 	if (!info->hypothetical)
 	{
 		/* the planner holds a lock already */
-		Relation	index = index_open(info->indexoid, NoLock);
+		Relation index = index_open(info->indexoid, NoLock);
 
 		model->m = hnsw_option_m(index);
-		dimensions = Max(TupleDescAttr(RelationGetDescr(index), 0)->atttypmod, 1);
+		dimensions = Max(TupleDescAttr(RelationGetDescr(index), 0)->atttypmod,
+						 1);
 		index_close(index, NoLock);
 	}
 	value_bytes = dimensions * sizeof(float);
@@ -84,21 +86,24 @@ cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path, double loo
 	model->tuples = Max(info->tuples, 1);
 	model->pages = Max(info->pages, 1);
 	model->loop_count = loop_count;
-	model->score = cpu_operator_cost * (SCORE_OPERATORS + dimensions / DIMENSIONS_PER_OPERATOR);
+	model->score = cpu_operator_cost *
+				   (SCORE_OPERATORS + dimensions / DIMENSIONS_PER_OPERATOR);
 	model->visit = cpu_operator_cost * VISIT_OPERATORS;
 
 	/*
 	 * The pages of a graph are visited at random by every scan, so an index
 	 * that fits the cache is in it.
 	 */
-	get_tablespace_page_costs(info->reltablespace, &random_page_cost_here, NULL);
-	model->read = random_page_cost_here *
-		model->pages / (model->pages + effective_cache_size);
+	get_tablespace_page_costs(info->reltablespace, &random_page_cost_here,
+							  NULL);
+	model->read = random_page_cost_here * model->pages /
+				  (model->pages + effective_cache_size);
 
 	model->rerank = cpu_tuple_cost + model->score;
 	if (value_bytes > TOAST_TUPLE_THRESHOLD)
 		model->rerank += cpu_operator_cost * TOAST_SEARCH_OPERATORS +
-			(cpu_index_tuple_cost + cpu_tuple_cost) * ceil(value_bytes / TOAST_MAX_CHUNK_SIZE);
+						 (cpu_index_tuple_cost + cpu_tuple_cost) *
+							 ceil(value_bytes / TOAST_MAX_CHUNK_SIZE);
 }
 
 /*
@@ -107,8 +112,9 @@ cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path, double loo
 static double
 pages_fetched(const CostModel *model, double visits)
 {
-	return index_pages_fetched(visits * model->loop_count, model->pages, model->pages,
-							   model->root) / model->loop_count;
+	return index_pages_fetched(visits * model->loop_count, model->pages,
+							   model->pages, model->root) /
+		   model->loop_count;
 }
 
 /*
@@ -117,13 +123,15 @@ pages_fetched(const CostModel *model, double visits)
 static Cost
 search_cost(const CostModel *model, double rows, double *pages)
 {
-	double		levels = log(model->tuples) / log(model->m);
-	double		expanded = Min(Max(rows, hnsw_ef_search), model->tuples);
-	double		scored = Min((expanded * NEW_NEIGHBOURS + levels) * model->m, model->tuples);
-	double		visits = scored + expanded + levels;
+	double levels = log(model->tuples) / log(model->m);
+	double expanded = Min(Max(rows, hnsw_ef_search), model->tuples);
+	double scored = Min((expanded * NEW_NEIGHBOURS + levels) * model->m,
+						model->tuples);
+	double visits = scored + expanded + levels;
 
 	*pages = pages_fetched(model, visits);
-	return scored * model->score + visits * model->visit + *pages * model->read;
+	return scored * model->score + visits * model->visit +
+		   *pages * model->read;
 }
 
 /*
@@ -135,10 +143,11 @@ search_cost(const CostModel *model, double rows, double *pages)
 static Cost
 scan_cost(const CostModel *model, double rows, double *pages)
 {
-	Cost		cost = search_cost(model, rows, pages) +
-		Min(rows + RERANKED_AHEAD, model->tuples) * model->rerank;
+	Cost cost = search_cost(model, rows, pages) +
+				Min(rows + RERANKED_AHEAD, model->tuples) * model->rerank;
 
-	if (hnsw_iterative_scan == HNSW_ITERATIVE_SCAN_OFF && rows > hnsw_ef_search)
+	if (hnsw_iterative_scan == HNSW_ITERATIVE_SCAN_OFF &&
+		rows > hnsw_ef_search)
 		cost *= 2;
 	return cost;
 }
@@ -153,15 +162,16 @@ scan_cost(const CostModel *model, double rows, double *pages)
  */
 void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
-				   Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
-				   double *correlation, double *pages)
+				   Cost *startup_cost, Cost *total_cost,
+				   Selectivity *selectivity, double *correlation,
+				   double *pages)
 {
 	IndexOptInfo *info = path->indexinfo;
-	CostModel	model;
-	double		rows_out = Max(path->path.rows, 1);
-	double		rows_limit = rows_out;
-	double		rows_scanned;
-	Cost		operands;
+	CostModel	  model;
+	double		  rows_out = Max(path->path.rows, 1);
+	double		  rows_limit = rows_out;
+	double		  rows_scanned;
+	Cost		  operands;
 
 	*correlation = 0;
 	*selectivity = Min(Max(info->tuples, 1) / Max(info->rel->tuples, 1), 1);
@@ -178,12 +188,15 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	cost_model_init(&model, root, path, loop_count);
 
 	/* of a join, who knows how many rows of this table the limit leaves */
-	if (root->limit_tuples >= 1 && bms_membership(root->all_baserels) == BMS_SINGLETON)
+	if (root->limit_tuples >= 1 &&
+		bms_membership(root->all_baserels) == BMS_SINGLETON)
 		rows_limit = Min(root->limit_tuples, rows_out);
-	rows_scanned = Min(rows_limit * Max(model.tuples / rows_out, 1), model.tuples);
+	rows_scanned = Min(rows_limit * Max(model.tuples / rows_out, 1),
+					   model.tuples);
 
 	operands = index_other_operands_eval_cost(root, path->indexorderbys);
 	*startup_cost = operands + scan_cost(&model, 0, pages);
 	*total_cost = operands + scan_cost(&model, rows_scanned, pages);
-	*total_cost = *startup_cost + (*total_cost - *startup_cost) * rows_out / rows_limit;
+	*total_cost = *startup_cost +
+				  (*total_cost - *startup_cost) * rows_out / rows_limit;
 }

@@ -17,15 +17,14 @@ void
 hnsw_options_init(void)
 {
 	hnsw_relopt_kind = add_reloption_kind();
-	add_int_reloption(hnsw_relopt_kind, "m",
-					  "Number of neighbours of an element on each level, twice as many on the lowest",
-					  HNSW_DEFAULT_M, HNSW_MIN_M, HNSW_MAX_M,
-					  AccessExclusiveLock);
+	add_int_reloption(
+		hnsw_relopt_kind, "m",
+		"Number of neighbours of an element on each level, twice as many on the lowest",
+		HNSW_DEFAULT_M, HNSW_MIN_M, HNSW_MAX_M, AccessExclusiveLock);
 	add_int_reloption(hnsw_relopt_kind, "ef_construction",
 					  "Number of candidates for neighbours of a new element",
-					  HNSW_DEFAULT_EF_CONSTRUCTION,
-					  HNSW_MIN_EF_CONSTRUCTION, HNSW_MAX_EF_CONSTRUCTION,
-					  AccessExclusiveLock);
+					  HNSW_DEFAULT_EF_CONSTRUCTION, HNSW_MIN_EF_CONSTRUCTION,
+					  HNSW_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
 }
 
 bytea *
@@ -33,8 +32,8 @@ hnsw_reloptions(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt options[] = {
 		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
-		{"ef_construction", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_construction)}
-	};
+		{"ef_construction", RELOPT_TYPE_INT,
+		 offsetof(HnswOptions, ef_construction)}};
 
 	return build_reloptions(reloptions, validate, hnsw_relopt_kind,
 							sizeof(HnswOptions), options, lengthof(options));
@@ -59,12 +58,14 @@ int
 hnsw_option_ef_construction(Relation index)
 {
 	const HnswOptions *options = (const HnswOptions *) index->rd_options;
-	int			ef_construction = options != NULL ? options->ef_construction :
-		HNSW_DEFAULT_EF_CONSTRUCTION;
+	int ef_construction = options != NULL ? options->ef_construction
+										  : HNSW_DEFAULT_EF_CONSTRUCTION;
 
 	if (ef_construction < 2 * hnsw_option_m(index))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("ef_construction must be greater than or equal to 2 * m")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg(
+				 "ef_construction must be greater than or equal to 2 * m")));
 	return ef_construction;
 }

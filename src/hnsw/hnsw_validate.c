@@ -25,25 +25,25 @@
 
 typedef struct Validation
 {
-	Oid			family;
-	Oid			type;			/* of the class's values */
-	char	   *class_name;
-	char	   *family_name;
-	bool		has_operator;	/* of that type */
-	bool		has_distance;
-	bool		valid;
+	Oid	  family;
+	Oid	  type; /* of the class's values */
+	char *class_name;
+	char *family_name;
+	bool  has_operator; /* of that type */
+	bool  has_distance;
+	bool  valid;
 } Validation;
 
 static void pg_attribute_printf(2, 3)
-report_invalid(Validation *v, const char *format,...)
+	report_invalid(Validation *v, const char *format, ...)
 {
 	StringInfoData detail;
 
 	initStringInfo(&detail);
 	for (;;)
 	{
-		va_list		args;
-		int			needed;
+		va_list args;
+		int		needed;
 
 		va_start(args, format);
 		needed = appendStringInfoVA(&detail, format, args);
@@ -54,11 +54,13 @@ report_invalid(Validation *v, const char *format,...)
 	}
 
 	v->valid = false;
-	ereport(INFO,
-			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-			 errmsg("operator class \"%s\" of family \"%s\" is not valid for access method \"%s\"",
-					v->class_name, v->family_name, "hnsw"),
-			 errdetail_internal("%s", detail.data)));
+	ereport(
+		INFO,
+		(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+		 errmsg(
+			 "operator class \"%s\" of family \"%s\" is not valid for access method \"%s\"",
+			 v->class_name, v->family_name, "hnsw"),
+		 errdetail_internal("%s", detail.data)));
 	pfree(detail.data);
 }
 
@@ -71,44 +73,52 @@ check_function(Validation *v, Form_pg_amproc entry)
 
 	if (entry->amprocrighttype != type)
 	{
-		report_invalid(v, "Support function %d is for two different types, %s and %s.",
-					   entry->amprocnum, format_type_be(type),
-					   format_type_be(entry->amprocrighttype));
+		report_invalid(
+			v, "Support function %d is for two different types, %s and %s.",
+			entry->amprocnum, format_type_be(type),
+			format_type_be(entry->amprocrighttype));
 		return;
 	}
 
 	switch (entry->amprocnum)
 	{
 		case VECTOR_DISTANCE_PROC:
-			fits = check_amproc_signature(entry->amproc, FLOAT8OID, true, 2, 2, type, type);
+			fits = check_amproc_signature(entry->amproc, FLOAT8OID, true, 2, 2,
+										  type, type);
 			if (type == v->type)
 				v->has_distance = true;
 			break;
 		case VECTOR_NORM_PROC:
-			fits = check_amproc_signature(entry->amproc, FLOAT8OID, true, 1, 1, type);
+			fits = check_amproc_signature(entry->amproc, FLOAT8OID, true, 1, 1,
+										  type);
 			break;
 		case VECTOR_TYPE_PROC:
-			fits = check_amproc_signature(entry->amproc, INTERNALOID, true, 1, 1, INTERNALOID);
+			fits = check_amproc_signature(entry->amproc, INTERNALOID, true, 1,
+										  1, INTERNALOID);
 			break;
 		default:
-			report_invalid(v, "There is no support function %d, but %s is declared as one.",
-						   entry->amprocnum, function);
+			report_invalid(
+				v,
+				"There is no support function %d, but %s is declared as one.",
+				entry->amprocnum, function);
 			return;
 	}
 
 	if (!fits)
-		report_invalid(v, "%s has the wrong arguments or result for support function %d.",
-					   function, entry->amprocnum);
+		report_invalid(
+			v, "%s has the wrong arguments or result for support function %d.",
+			function, entry->amprocnum);
 }
 
 static void
 check_operator(Validation *v, Form_pg_amop entry)
 {
-	const char *operator = format_operator(entry->amopopr);
+	const char *operator= format_operator(entry->amopopr);
 
 	if (entry->amopstrategy != ORDER_STRATEGY)
 	{
-		report_invalid(v, "There is no strategy %d, but %s is declared as one.",
+		report_invalid(v,
+					   "There is no strategy %d, but %s is declared as one.",
 					   entry->amopstrategy, operator);
 		return;
 	}
@@ -119,27 +129,38 @@ check_operator(Validation *v, Form_pg_amop entry)
 		v->has_operator = true;
 
 	if (entry->amoppurpose != AMOP_ORDER)
-		report_invalid(v, "%s is declared for searching, but the index can only order by it.",
-					   operator);
-	else if (!opfamily_can_sort_type(entry->amopsortfamily, get_op_rettype(entry->amopopr)))
-		report_invalid(v, "%s orders by a family that does not sort its result.", operator);
+		report_invalid(
+			v,
+			"%s is declared for searching, but the index can only order by it.",
+			operator);
+	else if (!opfamily_can_sort_type(entry->amopsortfamily,
+									 get_op_rettype(entry->amopopr)))
+		report_invalid(
+			v,
+			"%s orders by a family that does not sort its result.", operator);
 
 	if (!check_amop_signature(entry->amopopr, FLOAT8OID, entry->amoplefttype,
 							  entry->amoprighttype))
-		report_invalid(v, "%s has the wrong arguments or result for strategy %d.",
-					   operator, entry->amopstrategy);
+		report_invalid(
+			v,
+			"%s has the wrong arguments or result for strategy %d.", operator,
+			entry->amopstrategy);
 }
 
 static void
 check_family_members(Validation *v)
 {
-	CatCList   *functions = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(v->family));
-	CatCList   *operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(v->family));
+	CatCList *functions = SearchSysCacheList1(AMPROCNUM,
+											  ObjectIdGetDatum(v->family));
+	CatCList *operators = SearchSysCacheList1(AMOPSTRATEGY,
+											  ObjectIdGetDatum(v->family));
 
 	for (int i = 0; i < functions->n_members; i++)
-		check_function(v, (Form_pg_amproc) GETSTRUCT(&functions->members[i]->tuple));
+		check_function(v, (Form_pg_amproc) GETSTRUCT(
+							  &functions->members[i]->tuple));
 	for (int i = 0; i < operators->n_members; i++)
-		check_operator(v, (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple));
+		check_operator(v, (Form_pg_amop) GETSTRUCT(
+							  &operators->members[i]->tuple));
 
 	ReleaseCatCacheList(functions);
 	ReleaseCatCacheList(operators);
@@ -152,9 +173,9 @@ check_family_members(Validation *v)
 bool
 hnsw_validate(Oid opclass_oid)
 {
-	Validation	v = {.valid = true};
-	HeapTuple	class_tuple;
-	HeapTuple	family_tuple;
+	Validation		v = {.valid = true};
+	HeapTuple		class_tuple;
+	HeapTuple		family_tuple;
 	Form_pg_opclass class_form;
 
 	class_tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass_oid));
@@ -169,7 +190,8 @@ hnsw_validate(Oid opclass_oid)
 	family_tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(v.family));
 	if (!HeapTupleIsValid(family_tuple))
 		elog(ERROR, "cache lookup failed for operator family %u", v.family);
-	v.family_name = pstrdup(NameStr(((Form_pg_opfamily) GETSTRUCT(family_tuple))->opfname));
+	v.family_name = pstrdup(
+		NameStr(((Form_pg_opfamily) GETSTRUCT(family_tuple))->opfname));
 	ReleaseSysCache(family_tuple);
 
 	check_family_members(&v);
