@@ -57,8 +57,8 @@ typedef struct HnswCoder
 	uint32		dimensions;
 	uint64		seed;
 	bool		normalize;
-	bool		rotate;
-	Rotation	rotation;
+	bool		rotated;
+	Rotation	rotation;		/* if rotated */
 	float	   *floats;			/* work space */
 } HnswCoder;
 
@@ -73,7 +73,14 @@ typedef struct HnswQuery
 
 /* Set up for an opclass; allocates in the current memory context. */
 extern void hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
-							uint32 dimensions, uint64 seed);
+							uint32 dimensions, uint64 seed, bool rotated);
+
+/*
+ * Should vectors like these be rotated?  Decided once, when an index is built,
+ * from a sample of values, which may be empty.
+ */
+extern bool hnsw_wants_rotation(const VectorOpclass *opclass, uint32 dimensions,
+								uint64 seed, const void *const *values, int count);
 
 /*
  * Encode a detoasted value of the right number of dimensions.  False if it is
@@ -155,6 +162,9 @@ typedef struct HnswPlace
 
 extern HnswIndex *hnsw_open(Relation rel);
 
+/* Drop what the relcache keeps of the metapage: a build changes all of it. */
+extern void hnsw_forget_cache(Relation rel);
+
 /* Read the metapage: entry point, and the directory if it has grown. */
 extern HnswEntryPoint hnsw_read_entry_point(HnswIndex *index);
 extern void hnsw_refresh_directory(HnswIndex *index);
@@ -204,7 +214,8 @@ extern void hnsw_end_code_read(HnswIndex *index, Buffer buffer);
 
 /* Create the metapage of a new index in a fork, logged if needed. */
 extern void hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
-								 const VectorOpclass *opclass, uint64 seed);
+								 const VectorOpclass *opclass, uint64 seed,
+								 bool rotated);
 
 /* Number of dimensions of the indexed column; pgvector's errors. */
 extern uint32 hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass);

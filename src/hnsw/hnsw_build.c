@@ -32,6 +32,12 @@
 #define PHASE_LINK	3
 #define PHASE_WRITE 4
 
+/*
+ * Rows that decide whether vectors are rotated, the first ones of the table.
+ * They are kept until then, for there is no code without the decision.
+ */
+#define SAMPLE_ROWS 64
+
 /* Elements between two reports of progress. */
 #define PROGRESS_STEP 256
 
@@ -50,6 +56,12 @@ typedef struct HnswBuild
 	Sq8Code		 *code;		   /* work space, zero beyond the code */
 	MemoryContext row_context; /* reset for each row */
 	double		  num_rows;	   /* rows indexed */
+
+	bool			sampling;
+	int				sample_rows;
+	const void	   *sample[SAMPLE_ROWS];
+	ItemPointerData sample_tids[SAMPLE_ROWS];
+	MemoryContext	sample_context;
 } HnswBuild;
 
 char *
@@ -448,6 +460,7 @@ write_metapage(HnswBuild *build, const HnswExtent *extent,
 	meta->supply[HNSW_SUPPLY_ROWS] = make_supply(
 		geometry, layout->entries + layout->element_pages,
 		extent->row_pages * geometry->entries_per_page, graph->num_rows);
+	meta->rotated = build->index->coder.rotated;
 	meta->num_extents = 1;
 	meta->extents[0] = *extent;
 	MarkBufferDirty(buffer);
@@ -558,12 +571,10 @@ graph_is_full(const HnswBuild *build)
 }
 
 static void
-index_row(HnswBuild *build, Datum datum, ItemPointer tid)
+index_row(HnswBuild *build, const void *value, ItemPointer tid)
 {
-	HnswIndex  *index = build->index;
-	const void *value = PG_DETOAST_DATUM(datum);
+	HnswIndex *index = build->index;
 
-	hnsw_check_dimensions(&index->coder, value);
 	if (!hnsw_encode(&index->coder, value, build->code))
 		return;
 	build->num_rows++;
@@ -589,6 +600,46 @@ index_row(HnswBuild *build, Datum datum, ItemPointer tid)
 					   hnsw_value_hash(&index->coder, value), tid);
 }
 
+/* Decide how to encode, then index the rows that were kept for that. */
+static void
+finish_sample(HnswBuild *build)
+{
+	HnswIndex	 *index = build->index;
+	VectorOpclass opclass = index->coder.opclass;
+	bool		  rotated;
+	MemoryContext old_context = MemoryContextSwitchTo(index->context);
+
+	rotated = hnsw_wants_rotation(&opclass, index->dimensions, index->seed,
+								  build->sample, build->sample_rows);
+	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
+					rotated);
+	build->sampling = false;
+
+	MemoryContextSwitchTo(build->row_context);
+	for (int i = 0; i < build->sample_rows; i++)
+	{
+		index_row(build, build->sample[i], &build->sample_tids[i]);
+		MemoryContextReset(build->row_context);
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(build->sample_context);
+}
+
+/* Keep a row for the sample. */
+static void
+sample_row(HnswBuild *build, Datum datum, ItemPointer tid)
+{
+	const void *value;
+
+	MemoryContextSwitchTo(build->sample_context);
+	value = PG_DETOAST_DATUM_COPY(datum);
+	hnsw_check_dimensions(&build->index->coder, value);
+	build->sample[build->sample_rows] = value;
+	build->sample_tids[build->sample_rows++] = *tid;
+	if (build->sample_rows == SAMPLE_ROWS)
+		finish_sample(build);
+}
+
 static void
 build_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 			   bool tuple_is_alive, void *state)
@@ -601,7 +652,15 @@ build_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 
 	CHECK_FOR_INTERRUPTS();
 	old_context = MemoryContextSwitchTo(build->row_context);
-	index_row(build, values[0], tid);
+	if (build->sampling)
+		sample_row(build, values[0], tid);
+	else
+	{
+		const void *value = PG_DETOAST_DATUM(values[0]);
+
+		hnsw_check_dimensions(&build->index->coder, value);
+		index_row(build, value, tid);
+	}
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(build->row_context);
 }
@@ -611,12 +670,15 @@ static void
 create_empty(Relation rel, ForkNumber fork)
 {
 	VectorOpclass opclass;
+	uint32		  dimensions;
 
 	vector_opclass_lookup(rel, &opclass);
 	(void) hnsw_option_ef_construction(
 		rel); /* errors before there is a page */
-	hnsw_create_metapage(rel, fork, hnsw_column_dimensions(rel, &opclass),
-						 &opclass, SEED);
+	dimensions = hnsw_column_dimensions(rel, &opclass);
+	hnsw_create_metapage(rel, fork, dimensions, &opclass, SEED,
+						 hnsw_wants_rotation(&opclass, dimensions, SEED, NULL,
+											 0));
 }
 
 IndexBuildResult *
@@ -631,11 +693,7 @@ hnsw_build(Relation heap, Relation rel, IndexInfo *index_info)
 	double			  heap_rows;
 
 	/* a truncated relation may still have what was cached of its last index */
-	if (rel->rd_amcache != NULL)
-	{
-		pfree(rel->rd_amcache);
-		rel->rd_amcache = NULL;
-	}
+	hnsw_forget_cache(rel);
 
 	create_empty(rel, MAIN_FORKNUM);
 	build.index = hnsw_open(rel);
@@ -644,17 +702,25 @@ hnsw_build(Relation heap, Relation rel, IndexInfo *index_info)
 	build.code = palloc0(build.index->geometry.code_bytes);
 	build.row_context = AllocSetContextCreate(context, "hnsw build row",
 											  ALLOCSET_DEFAULT_SIZES);
+	build.sampling = true;
+	build.sample_context = AllocSetContextCreate(context, "hnsw build sample",
+												 ALLOCSET_DEFAULT_SIZES);
 	hnsw_graph_init(&build.graph, build.index);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
 	heap_rows = table_index_build_scan(heap, rel, index_info, true, true,
 									   build_callback, &build, NULL);
+	if (build.sampling)
+		finish_sample(&build);
 	if (!build.graph_written)
 		finish_graph(&build);
 
 	if (RelationNeedsWAL(rel))
 		log_newpage_range(rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(rel),
 						  true);
+
+	/* what was cached of the empty index is wrong by now */
+	hnsw_forget_cache(rel);
 
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);

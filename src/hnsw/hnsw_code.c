@@ -12,6 +12,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "distance/distance.h"
 #include "hnsw/hnsw.h"
 
 /*
@@ -21,16 +22,33 @@
  */
 #define OPERATOR_ROUNDING 1e-5
 
+/*
+ * Rotating makes nothing of outlier dimensions, which would else coarsen the
+ * codes of all others, but costs the codes of integers their exactness.
+ * Vectors of few dimensions gain nothing.
+ */
+#define MIN_ROTATED_DIMENSIONS 8
+#define LOSSLESS_RESIDUAL	1e-5	/* of step * sqrt(dimensions) */
+
+/*
+ * Error of a rotation relative to the vector's length: every one of at most 15
+ * stages in each round, and the scaling, adds the rounding of a float.
+ */
+#define ROTATION_ROUNDING	(ROTATION_ROUNDS * 16 * 0x1p-24)
+
 void
 hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass, uint32 dimensions,
-				uint64 seed)
+				uint64 seed, bool rotated)
 {
 	coder->opclass = *opclass;
 	coder->dimensions = dimensions;
 	coder->seed = seed;
 	coder->normalize = opclass->metric == METRIC_COSINE;
-	coder->rotate = false;
+	coder->rotated = rotated;
 	coder->floats = palloc(sizeof(float) * dimensions);
+	if (rotated)
+		rotation_init(&coder->rotation, dimensions, seed,
+					  palloc(ROTATION_SIGN_BYTES(dimensions)));
 
 	switch (opclass->metric)
 	{
@@ -45,6 +63,25 @@ hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass, uint32 dimension
 			coder->metric = SQ8_L1;
 			break;
 	}
+}
+
+bool
+hnsw_wants_rotation(const VectorOpclass *opclass, uint32 dimensions, uint64 seed,
+					const void *const *values, int count)
+{
+	HnswCoder	coder;
+	Sq8Code    *code = palloc(HNSW_CODE_BYTES(dimensions));
+	bool		lossless = count > 0;
+
+	/* L1 distances change with the axes */
+	if (opclass->metric == METRIC_L1 || dimensions < MIN_ROTATED_DIMENSIONS)
+		return false;
+
+	hnsw_coder_init(&coder, opclass, dimensions, seed, false);
+	for (int i = 0; i < count && lossless; i++)
+		lossless = !hnsw_encode(&coder, values[i], code) ||
+			code->residual <= LOSSLESS_RESIDUAL * code->step * sqrt(dimensions);
+	return !lossless;
 }
 
 /* Scale to length 1, in double since squares of floats over- and underflow. */
@@ -79,7 +116,7 @@ code_floats(const HnswCoder *coder, const void *value, float *work)
 			return NULL;
 		x = work;
 	}
-	if (coder->rotate)
+	if (coder->rotated)
 	{
 		rotation_apply(&coder->rotation, x, work);
 		x = work;
@@ -95,6 +132,10 @@ hnsw_encode(HnswCoder *coder, const void *value, Sq8Code *code)
 	if (x == NULL)
 		return false;
 	sq8_encode(coder->metric, x, coder->dimensions, code);
+	if (coder->rotated)
+		code->residual = Min(code->residual + ROTATION_ROUNDING *
+							 sqrt(distance_kernels->dot_f32(x, x, coder->dimensions)),
+							 FLT_MAX);
 	return true;
 }
 
@@ -117,6 +158,8 @@ hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
 		x = query->floats;
 	}
 	sq8_prepare_query(coder->metric, x, coder->dimensions, query->levels, &query->sq8);
+	if (coder->rotated)
+		query->sq8.residual += ROTATION_ROUNDING * query->sq8.norm;
 }
 
 void

@@ -179,7 +179,8 @@ typedef struct HnswSupply
  *	16		4		bytes of a code slot
  *	20		1		code kind (HnswCodeKind)
  *	21		1		metric (VectorMetric)
- *	22		2		0
+ *	22		1		1 if vectors are rotated before they are encoded, else 0
+ *	23		1		0
  *	24		8		seed of levels, rotation and value hash
  *	32		4		entry point, or HNSW_NONE
  *	36		4		its level
@@ -198,7 +199,8 @@ typedef struct HnswMetaPageData
 	uint32		code_bytes;
 	uint8		code_kind;
 	uint8		metric;
-	uint16		unused;
+	uint8		rotated;
+	uint8		unused;
 	uint64		seed;
 	HnswElement entry_point;
 	uint32		entry_level;

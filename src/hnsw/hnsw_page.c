@@ -28,6 +28,7 @@ typedef struct HnswCache
 	uint32		ef_construction;
 	uint32		code_bytes;
 	uint64		seed;
+	bool		rotated;
 	HnswDirectory directory;	/* last: variable length */
 } HnswCache;
 
@@ -134,7 +135,7 @@ check_metapage(Relation rel, Page page)
 		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
-		meta->code_kind != HNSW_CODE_SQ8 ||
+		meta->code_kind != HNSW_CODE_SQ8 || meta->rotated > 1 ||
 		meta->code_bytes != HNSW_CODE_BYTES(meta->dimensions) ||
 		meta->num_extents > HNSW_MAX_EXTENTS ||
 		meta->entry_level > HNSW_MAX_LEVEL)
@@ -162,6 +163,14 @@ check_metapage(Relation rel, Page page)
 	}
 }
 
+void
+hnsw_forget_cache(Relation rel)
+{
+	if (rel->rd_amcache != NULL)
+		pfree(rel->rd_amcache);
+	rel->rd_amcache = NULL;
+}
+
 /* Copy what the relcache shall keep from a locked and checked metapage. */
 static void
 cache_metapage(Relation rel, Page page)
@@ -178,13 +187,13 @@ cache_metapage(Relation rel, Page page)
 	cache->ef_construction = meta->ef_construction;
 	cache->code_bytes = meta->code_bytes;
 	cache->seed = meta->seed;
+	cache->rotated = meta->rotated != 0;
 	cache->directory.num_extents = meta->num_extents;
 	hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
 	for (uint32 i = 0; i < meta->num_extents; i++)
 		hnsw_extent_layout(&geometry, &meta->extents[i], &cache->directory.extents[i]);
 
-	if (rel->rd_amcache != NULL)
-		pfree(rel->rd_amcache);
+	hnsw_forget_cache(rel);
 	rel->rd_amcache = cache;
 }
 
@@ -251,7 +260,8 @@ hnsw_open(Relation rel)
 	index->seed = cache->seed;
 	hnsw_geometry_init(&index->geometry, cache->m, cache->code_bytes);
 	copy_directory(index);
-	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed);
+	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
+					cache->rotated);
 	index->lock_codes = RecoveryInProgress();
 	return index;
 }
@@ -501,7 +511,7 @@ hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass)
 
 void
 hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
-					 const VectorOpclass *opclass, uint64 seed)
+					 const VectorOpclass *opclass, uint64 seed, bool rotated)
 {
 	Buffer		buffer = ReadBufferExtended(rel, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
 	Page		page = BufferGetPage(buffer);
@@ -521,6 +531,7 @@ hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 	meta->code_bytes = HNSW_CODE_BYTES(dimensions);
 	meta->code_kind = HNSW_CODE_SQ8;
 	meta->metric = opclass->metric;
+	meta->rotated = rotated;
 	meta->seed = seed;
 	meta->entry_point = HNSW_NONE;
 	for (int i = 0; i < HNSW_SUPPLY_KINDS; i++)
