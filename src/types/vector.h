@@ -12,10 +12,10 @@
 
 #define VECTOR_MAX_DIM 16000
 
-#define VECTOR_SIZE(_dim)		(offsetof(Vector, x) + sizeof(float) * (_dim))
-#define DatumGetVector(x)		((Vector *) PG_DETOAST_DATUM(x))
-#define PG_GETARG_VECTOR_P(x)	DatumGetVector(PG_GETARG_DATUM(x))
-#define PG_RETURN_VECTOR_P(x)	PG_RETURN_POINTER(x)
+#define VECTOR_SIZE(_dim)	  (offsetof(Vector, x) + sizeof(float) * (_dim))
+#define DatumGetVector(x)	  ((Vector *) PG_DETOAST_DATUM(x))
+#define PG_GETARG_VECTOR_P(x) DatumGetVector(PG_GETARG_DATUM(x))
+#define PG_RETURN_VECTOR_P(x) PG_RETURN_POINTER(x)
 
 /*
  *	OFFSET	SIZE		DESCRIPTION
@@ -26,10 +26,10 @@
  */
 typedef struct Vector
 {
-	int32		vl_len_;
-	int16		dim;
-	int16		unused;
-	float		x[FLEXIBLE_ARRAY_MEMBER];
+	int32 vl_len_;
+	int16 dim;
+	int16 unused;
+	float x[FLEXIBLE_ARRAY_MEMBER];
 } Vector;
 
 /* A vector of dim zeros in the current memory context. */
@@ -43,8 +43,10 @@ extern Vector *vector_alloc(int dim);
  * access methods for rerank, so that both agree to the last bit.
  */
 extern double vector_l2_distance_raw(const float *a, const float *b, int dim);
-extern double vector_negative_inner_product_raw(const float *a, const float *b, int dim);
-extern double vector_cosine_distance_raw(const float *a, const float *b, int dim);
+extern double vector_negative_inner_product_raw(const float *a, const float *b,
+												int dim);
+extern double vector_cosine_distance_raw(const float *a, const float *b,
+										 int dim);
 extern double vector_l1_distance_raw(const float *a, const float *b, int dim);
 
-#endif							/* VECTOR_H */
+#endif /* VECTOR_H */
