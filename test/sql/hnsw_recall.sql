@@ -19,6 +19,19 @@ SET hnsw.ef_search = 200;
 SELECT op, recall('clusters', op, 32, 10, 25, 22) >= 0.96 AS enough FROM unnest(ARRAY['<->', '<#>', '<=>', '<+>']) op;
 RESET hnsw.ef_search;
 
+-- a build that does not fit its memory ends with inserts
+SET client_min_messages = warning;
+SET maintenance_work_mem = '1MB';
+REINDEX INDEX clusters_l2;
+RESET maintenance_work_mem;
+RESET client_min_messages;
+SELECT recall('clusters', '<->', 32, 10, 25, 22) >= 0.92 AS enough;
+SET hnsw.ef_search = 1000;
+SET enable_seqscan = off;
+SELECT count(*) FROM clusters c CROSS JOIN LATERAL (SELECT id FROM clusters ORDER BY v <-> c.v LIMIT 1) x WHERE x.id <> c.id;
+RESET enable_seqscan;
+RESET hnsw.ef_search;
+
 -- a graph made of single inserts is as good as one that was built
 CREATE TABLE inserted (id int, v vector(32));
 CREATE INDEX inserted_l2 ON inserted USING hnsw (v vector_l2_ops);
