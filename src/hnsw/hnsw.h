@@ -365,6 +365,37 @@ extern int	hnsw_select_neighbours(const HnswCoder *coder, HnswNeighbour *candida
 								   int count, int limit);
 
 /* ------------------------------------------------------------------------
+ * Sets of element numbers below a size, one bit each.
+ * ------------------------------------------------------------------------
+ */
+typedef struct HnswNumberSet
+{
+	uint64		size;
+	uint8	   *bits;
+} HnswNumberSet;
+
+static inline void
+hnsw_set_init(HnswNumberSet *set, uint64 size)
+{
+	set->size = size;
+	set->bits = palloc_extended(size / 8 + 1, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+static inline void
+hnsw_set_add(HnswNumberSet *set, HnswElement number)
+{
+	if (number < set->size)
+		set->bits[number / 8] |= 1 << (number % 8);
+}
+
+/* Numbers that came after the set was made are not in it. */
+static inline bool
+hnsw_set_has(const HnswNumberSet *set, HnswElement number)
+{
+	return number < set->size && (set->bits[number / 8] & (1 << (number % 8))) != 0;
+}
+
+/* ------------------------------------------------------------------------
  * The rest, by file.
  * ------------------------------------------------------------------------
  */
@@ -381,18 +412,29 @@ extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer
 /* Insert a detoasted value; the caller holds the insert lock (rule L3). */
 extern void hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid);
 
+/* Add an edge to a list, if the selection takes it. */
+extern void hnsw_add_edge(HnswIndex *index, HnswElement element, int level,
+						  HnswElement target);
+
 /*
- * Make sure that `element` gets an edge to `target`, a protected one if asked
- * for.  False if its list is full of protected edges.
+ * Add a protected edge on level 0.  False if the list has max_protected of
+ * them and this is not among them.
  */
-extern bool hnsw_add_edge(HnswIndex *index, HnswElement element, int level,
-						  HnswElement target, bool protected_edge);
+extern bool hnsw_add_protected_edge(HnswIndex *index, HnswElement element,
+									HnswElement target, uint32 max_protected);
 
 /*
  * Link an element whose slot is written but which nothing points to: with live
  * elements near it, or as the entry point if there are none.
  */
 extern void hnsw_link_element(HnswIndex *index, HnswElement element);
+
+/*
+ * Join an element by protected edges with one of those of `allowed` (NULL:
+ * any) that a search finds next to it.  False if there is none.
+ */
+extern bool hnsw_attach_element(HnswIndex *index, HnswElement element,
+								const HnswNumberSet *allowed);
 
 /* Change the entry point if it still is the expected one. */
 extern bool hnsw_replace_entry_point(HnswIndex *index, HnswElement expected,

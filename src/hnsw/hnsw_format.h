@@ -180,7 +180,7 @@ typedef struct HnswSupply
  *	20		1		code kind (HnswCodeKind)
  *	21		1		metric (VectorMetric)
  *	22		1		1 if vectors are rotated before they are encoded, else 0
- *	23		1		0
+ *	23		1		1 while vacuum takes ghosts out of the graph, else 0
  *	24		8		seed of levels, rotation and value hash
  *	32		4		entry point, or HNSW_NONE
  *	36		4		its level
@@ -200,7 +200,7 @@ typedef struct HnswMetaPageData
 	uint8		code_kind;
 	uint8		metric;
 	uint8		rotated;
-	uint8		unused;
+	uint8		repairing;
 	uint64		seed;
 	HnswElement entry_point;
 	uint32		entry_level;

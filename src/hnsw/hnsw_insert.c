@@ -27,6 +27,7 @@
 typedef struct ListChange
 {
 	HnswElement element;
+	uint32		new_edge;		/* what the change adds, for add_backlinks */
 	HnswPlace	at;
 	uint32	   *expected;		/* what it was computed from */
 	uint32		expected_count;
@@ -132,6 +133,7 @@ hnsw_replace_list(HnswIndex *index, HnswElement element, int level,
 	ListChange	change;
 
 	change.element = element;
+	change.new_edge = HNSW_NONE;
 	change.at = hnsw_list_place(index, element, level);
 	change.expected = (uint32 *) expected;
 	change.expected_count = expected_count;
@@ -206,6 +208,17 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 	return taken;
 }
 
+static bool
+has_protected(const uint32 *edges, uint32 count, uint32 edge)
+{
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (edges[i] == edge)
+			return true;
+	}
+	return false;
+}
+
 /* The number of protected edges in a list. */
 static uint32
 count_protected(const uint32 *edges, uint32 count)
@@ -217,9 +230,13 @@ count_protected(const uint32 *edges, uint32 count)
 	return n;
 }
 
-bool
-hnsw_add_edge(HnswIndex *index, HnswElement element, int level, HnswElement target,
-			  bool protected_edge)
+/*
+ * Add an edge to a list if the selection takes it.  False if it is a protected
+ * one and the list has max_protected of those already.
+ */
+static bool
+add_edge(HnswIndex *index, HnswElement element, int level, uint32 new_edge,
+		 uint32 max_protected)
 {
 	uint32		capacity = hnsw_list_capacity(index, level);
 	uint32	   *old_edges = palloc(sizeof(uint32) * capacity);
@@ -231,13 +248,14 @@ hnsw_add_edge(HnswIndex *index, HnswElement element, int level, HnswElement targ
 		uint32		old_count = hnsw_read_list(index, element, level, old_edges);
 		uint32		new_count;
 
-		if (protected_edge && count_protected(old_edges, old_count) >= capacity)
+		if (HNSW_EDGE_IS_PROTECTED(new_edge) &&
+			!has_protected(old_edges, old_count, new_edge) &&
+			count_protected(old_edges, old_count) >= max_protected)
 		{
 			added = false;
 			break;
 		}
-		if (!list_with_edge(index, element, level, old_edges, old_count,
-							protected_edge ? target | HNSW_PROTECTED : target,
+		if (!list_with_edge(index, element, level, old_edges, old_count, new_edge,
 							new_edges, &new_count))
 			break;
 		if (hnsw_replace_list(index, element, level, old_edges, old_count,
@@ -249,35 +267,51 @@ hnsw_add_edge(HnswIndex *index, HnswElement element, int level, HnswElement targ
 	return added;
 }
 
+void
+hnsw_add_edge(HnswIndex *index, HnswElement element, int level, HnswElement target)
+{
+	(void) add_edge(index, element, level, target, 0);
+}
+
+bool
+hnsw_add_protected_edge(HnswIndex *index, HnswElement element, HnswElement target,
+						uint32 max_protected)
+{
+	return add_edge(index, element, 0, target | HNSW_PROTECTED, max_protected);
+}
+
 /*
  * Give all elements of a new element's list on a level an edge back to it.
+ * False if the list has no parent, or its parent has too many children by now.
  */
-static void
+static bool
 add_backlinks(HnswIndex *index, HnswElement element, int level, const uint32 *edges,
 			  uint32 count)
 {
 	uint32		capacity = hnsw_list_capacity(index, level);
 	ListChange *changes = palloc(sizeof(ListChange) * count);
 	int			num_changes = 0;
+	bool		has_parent = false;
 
 	for (uint32 i = 0; i < count; i++)
 	{
 		ListChange *change = &changes[num_changes];
-		uint32		new_edge = element;
 
-		if (HNSW_EDGE_IS_PROTECTED(edges[i]))
-			new_edge |= HNSW_PROTECTED;
 		change->element = HNSW_EDGE_TARGET(edges[i]);
+		change->new_edge = element | (edges[i] & HNSW_PROTECTED);
 		change->at = hnsw_list_place(index, change->element, level);
 		change->expected = palloc(sizeof(uint32) * capacity);
 		change->edges = palloc(sizeof(uint32) * (capacity + 1));
 		change->done = false;
 		change->expected_count = hnsw_read_list(index, change->element, level, change->expected);
-		if (HNSW_EDGE_IS_PROTECTED(new_edge) &&
-			count_protected(change->expected, change->expected_count) >= capacity)
-			continue;
+		if (HNSW_EDGE_IS_PROTECTED(edges[i]))
+		{
+			if (count_protected(change->expected, change->expected_count) >= index->m)
+				continue;
+			has_parent = true;
+		}
 		if (list_with_edge(index, change->element, level, change->expected,
-						   change->expected_count, new_edge,
+						   change->expected_count, change->new_edge,
 						   change->edges, &change->count))
 			num_changes++;
 	}
@@ -286,23 +320,24 @@ add_backlinks(HnswIndex *index, HnswElement element, int level, const uint32 *ed
 	/* lists that others changed in the meantime, one by one */
 	for (int i = 0; i < num_changes; i++)
 	{
-		bool		protected_edge = false;
-
-		if (changes[i].done)
-			continue;
-		for (uint32 j = 0; j < count; j++)
-		{
-			if (HNSW_EDGE_TARGET(edges[j]) == changes[i].element)
-				protected_edge = HNSW_EDGE_IS_PROTECTED(edges[j]);
-		}
-		(void) hnsw_add_edge(index, changes[i].element, level, element, protected_edge);
+		if (!changes[i].done &&
+			!add_edge(index, changes[i].element, level, changes[i].new_edge, index->m))
+			has_parent = false;
 	}
+	return has_parent;
 }
 
 /* ------------------------------------------------------------------------
  * Finding neighbours
  * ------------------------------------------------------------------------
  */
+
+/* May edges be added to and from it? */
+static bool
+is_live(HnswIndex *index, HnswElement element)
+{
+	return hnsw_read_entry(index, element).state == HNSW_ENTRY_ELEMENT;
+}
 
 /* A found element that a new one may be linked to. */
 typedef struct LiveCandidate
@@ -398,33 +433,19 @@ choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live, int
 	for (int i = 0; i < count; i++)
 		edges[i] = candidates[i].edge;
 
-	/*
-	 * The parent: the nearest neighbour, or else candidate, with less than m
-	 * protected edges; or at least with room for one more.
-	 */
-	if (level == 0)
+	/* the parent: the nearest neighbour, or else candidate, with few children */
+	for (int i = 0; i < num_candidates && level == 0; i++)
 	{
-		uint32		limits[2];
-		bool		found = false;
+		HnswElement element = HNSW_EDGE_TARGET(candidates[i].edge);
+		uint32		their_count = hnsw_read_list(index, element, level, their_edges);
 
-		limits[0] = index->m;
-		limits[1] = hnsw_list_capacity(index, level);
-		for (int pass = 0; pass < lengthof(limits) && !found; pass++)
-		{
-			for (int i = 0; i < num_candidates && !found; i++)
-			{
-				HnswElement element = HNSW_EDGE_TARGET(candidates[i].edge);
-				uint32		their_count = hnsw_read_list(index, element, level, their_edges);
-
-				if (count_protected(their_edges, their_count) >= limits[pass])
-					continue;
-				found = true;
-				if (i < count)
-					edges[i] |= HNSW_PROTECTED;
-				else
-					edges[count++] = element | HNSW_PROTECTED;
-			}
-		}
+		if (count_protected(their_edges, their_count) >= index->m)
+			continue;
+		if (i < count)
+			edges[i] |= HNSW_PROTECTED;
+		else
+			edges[count++] = element | HNSW_PROTECTED;
+		break;
 	}
 	pfree(their_edges);
 	pfree(codes);
@@ -478,6 +499,113 @@ hnsw_replace_entry_point(HnswIndex *index, HnswElement expected, HnswElement ele
 	return set_entry_point(index, IF_UNCHANGED, expected, element, level);
 }
 
+/*
+ * Add a protected edge even if it takes the place of another one.  Only for an
+ * element that cannot be reached yet: whatever it led to is no worse off.
+ */
+static void
+force_protected_edge(HnswIndex *index, HnswElement element, HnswElement target)
+{
+	uint32		edges[2 * HNSW_MAX_M];
+	uint32		new_edges[2 * HNSW_MAX_M];
+
+	while (!hnsw_add_protected_edge(index, element, target, hnsw_list_capacity(index, 0)))
+	{
+		uint32		count = hnsw_read_list(index, element, 0, edges);
+
+		memcpy(new_edges, edges, sizeof(uint32) * count);
+		new_edges[count - 1] = target | HNSW_PROTECTED;
+		if (hnsw_replace_list(index, element, 0, edges, count, new_edges, count))
+			return;
+	}
+}
+
+/*
+ * Put an element that cannot be reached between another one and one of its
+ * protected neighbours, which takes no room in the other's list: first the
+ * element leads to the neighbour, then the other one leads to the element
+ * instead of the neighbour, which itself still leads to the other one.
+ */
+static bool
+insert_between(HnswIndex *index, HnswElement element, HnswElement other)
+{
+	uint32		capacity = hnsw_list_capacity(index, 0);
+	uint32		edges[2 * HNSW_MAX_M];
+	uint32		new_edges[2 * HNSW_MAX_M];
+	uint32		count = hnsw_read_list(index, other, 0, edges);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		HnswElement neighbour = HNSW_EDGE_TARGET(edges[i]);
+		uint32		new_count = 0;
+
+		if (!HNSW_EDGE_IS_PROTECTED(edges[i]) || neighbour == element ||
+			!is_live(index, neighbour))
+			continue;
+		force_protected_edge(index, element, neighbour);
+		(void) hnsw_add_protected_edge(index, element, other, capacity);
+
+		for (uint32 j = 0; j < count; j++)
+		{
+			if (j != i && HNSW_EDGE_TARGET(edges[j]) != element)
+				new_edges[new_count++] = edges[j];
+		}
+		new_edges[new_count++] = element | HNSW_PROTECTED;
+		if (hnsw_replace_list(index, other, 0, edges, count, new_edges, new_count))
+			return true;
+		count = hnsw_read_list(index, other, 0, edges);
+	}
+	return false;
+}
+
+bool
+hnsw_attach_element(HnswIndex *index, HnswElement element, const HnswNumberSet *allowed)
+{
+	Sq8Code    *code = palloc(index->geometry.code_bytes);
+	HnswEntryPoint entry = hnsw_read_entry_point(index);
+	HnswCandidate start[2];
+	HnswQuery	query;
+	HnswSearch	search;
+
+	hnsw_read_code(index, element, code);
+	hnsw_query_init_from_code(&query, &index->coder, code);
+	hnsw_search_init(&search, index, &query);
+
+	/* upper levels may lead to where level 0 does not lead back from */
+	start[0] = hnsw_search_descend(&search, entry, entry.level);
+	start[1] = hnsw_search_descend(&search, entry, 0);
+	hnsw_search_level(&search, start, 2, 0, index->ef_construction);
+	do
+	{
+		for (int between = 0; between <= 1; between++)
+		{
+			for (int i = 0; i < search.beam_count; i++)
+			{
+				HnswElement parent = HnswCandidateElement(&search.beam[i]);
+
+				CHECK_FOR_INTERRUPTS();
+				if (parent == element ||
+					(allowed != NULL && !hnsw_set_has(allowed, parent)) ||
+					!is_live(index, parent))
+					continue;
+				if (between)
+				{
+					if (insert_between(index, element, parent))
+						return true;
+				}
+				else if (hnsw_add_protected_edge(index, parent, element, index->m))
+				{
+					(void) hnsw_add_protected_edge(index, element, parent,
+												   hnsw_list_capacity(index, 0));
+					return true;
+				}
+			}
+		}
+		hnsw_search_consume(&search, search.beam_count);
+	} while (hnsw_search_widen(&search, index->ef_construction));
+	return false;
+}
+
 /* Link an element, which is in the graph on level 0, on its upper levels. */
 static void
 link_upper_levels(HnswSearch *search, HnswEntryPoint entry, HnswElement element, int level)
@@ -502,7 +630,7 @@ link_upper_levels(HnswSearch *search, HnswEntryPoint entry, HnswElement element,
 			if (hnsw_replace_list(index, element, l, old_edges, old_count, edges, count))
 				break;
 		}
-		add_backlinks(index, element, l, edges, count);
+		(void) add_backlinks(index, element, l, edges, count);
 		pfree(live);
 	}
 }
@@ -528,6 +656,21 @@ add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live, const Sq
 			added = hnsw_add_row(index, live[i].element, hash, tid) == HNSW_ROW_ADDED;
 	}
 	return added;
+}
+
+/*
+ * For a new element none of whose neighbours has room for a child: there is
+ * always a place between two others.
+ */
+static void
+attach_new_element(HnswIndex *index, HnswElement element)
+{
+	if (!hnsw_attach_element(index, element, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has no place for element %u",
+						RelationGetRelationName(index->rel), element),
+				 errhint("Please REINDEX it.")));
 }
 
 void
@@ -570,7 +713,8 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 		return;
 	}
 
-	add_backlinks(index, element, 0, edges, count);
+	if (!add_backlinks(index, element, 0, edges, count))
+		attach_new_element(index, element);
 	level = hnsw_level(index, element);
 	if (level > 0)
 	{
@@ -625,9 +769,9 @@ hnsw_link_element(HnswIndex *index, HnswElement element)
 
 		count = choose_neighbours(index, live, num_live, 0, edges);
 		for (uint32 i = 0; i < count; i++)
-			(void) hnsw_add_edge(index, element, 0, HNSW_EDGE_TARGET(edges[i]),
-								 HNSW_EDGE_IS_PROTECTED(edges[i]));
-		add_backlinks(index, element, 0, edges, count);
+			(void) add_edge(index, element, 0, edges[i], hnsw_list_capacity(index, 0));
+		if (!add_backlinks(index, element, 0, edges, count))
+			attach_new_element(index, element);
 		return;
 	}
 }

@@ -426,7 +426,8 @@ is_nearest_by_bounds(HnswScan *so, const PendingElement *element)
 	const ReadyElement *ready = first_ready(so);
 
 	return (pending == NULL || element->upper_bound <= pending->bound) &&
-		(ready == NULL || element->upper_bound <= ready->distance);
+		(ready == NULL || element->upper_bound <= ready->distance) &&
+		(!so->any_returned || element->bound >= so->last_distance);
 }
 
 /*

@@ -19,6 +19,7 @@
 
 #include "base/compat.h"
 #include "hnsw/hnsw.h"
+#include "hnsw/hnsw_repair.h"
 
 /*
  * Ghosts are taken out when they are more than one in GHOST_DIVISOR of the
@@ -26,37 +27,6 @@
  */
 #define GHOST_DIVISOR			20
 #define SMALL_INDEX_ELEMENTS	1000
-
-/* ------------------------------------------------------------------------
- * Sets of numbers
- * ------------------------------------------------------------------------
- */
-typedef struct NumberSet
-{
-	uint64		size;
-	uint8	   *bits;
-} NumberSet;
-
-static void
-set_init(NumberSet *set, uint64 size)
-{
-	set->size = size;
-	set->bits = palloc_extended((size + 7) / 8, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-}
-
-static inline void
-set_add(NumberSet *set, HnswElement number)
-{
-	if (number < set->size)
-		set->bits[number / 8] |= 1 << (number % 8);
-}
-
-/* Numbers that came after the set was made are not in it. */
-static inline bool
-set_has(const NumberSet *set, HnswElement number)
-{
-	return number < set->size && (set->bits[number / 8] & (1 << (number % 8))) != 0;
-}
 
 static inline uint64
 index_numbers(HnswIndex *index)
@@ -94,7 +64,8 @@ typedef struct VacuumState
 	void	   *callback_state;
 	uint64		elements;
 	uint64		ghosts;
-	NumberSet	dying;
+	HnswRepair	repair;
+	HnswNumberSet live;
 	HnswElement next_entry_point;
 	int			next_entry_level;
 } VacuumState;
@@ -183,7 +154,7 @@ entry_in_page(Page page, uint32 slot)
 }
 
 /* ------------------------------------------------------------------------
- * Pass 1: TIDs of dead rows
+ * TIDs of dead rows
  * ------------------------------------------------------------------------
  */
 
@@ -251,7 +222,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 }
 
 /* ------------------------------------------------------------------------
- * Pass 2: chains of further rows
+ * Chains of further rows
  * ------------------------------------------------------------------------
  */
 
@@ -381,7 +352,7 @@ examine_elements(VacuumState *state)
 }
 
 /* ------------------------------------------------------------------------
- * Pass 3: taking ghosts out of the graph
+ * Taking ghosts out of the graph
  * ------------------------------------------------------------------------
  */
 
@@ -411,7 +382,7 @@ mark_dying(VacuumState *state)
 		/* an insert may have given it a row in the meantime */
 		if (!is_ghost(entry))
 			continue;
-		set_add(&state->dying, page->first + slot);
+		hnsw_set_add(&state->repair.dying, page->first + slot);
 		if (entry->state != HNSW_ENTRY_DYING)
 		{
 			entry = entry_in_page(hnsw_edit_image(&edit, 0, HNSW_PAGE_ENTRIES), slot);
@@ -432,100 +403,6 @@ wait_for_inserts(HnswIndex *index)
 	UnlockPage(index->rel, HNSW_META_BLKNO, ExclusiveLock);
 }
 
-/*
- * Compute a list without dying elements: the live neighbours stay, and live
- * neighbours of dying ones take free places if the selection heuristic takes
- * them.  Returns the number of edges, 0 if no neighbour is left.
- */
-static uint32
-repaired_list(VacuumState *state, HnswElement element, int level, const uint32 *edges,
-			  uint32 count, uint32 *result)
-{
-	HnswIndex  *index = state->index;
-	uint32		capacity = hnsw_list_capacity(index, level);
-	uint32	   *their_edges = palloc(sizeof(uint32) * capacity);
-	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * capacity * (capacity + 1));
-	Sq8Code    *base = palloc(index->geometry.code_bytes);
-	uint32		live = 0;
-	uint32		num_candidates;
-	int			kept;
-
-	/* live neighbours are protected for the selection, so that they stay */
-	for (uint32 i = 0; i < count; i++)
-	{
-		if (!set_has(&state->dying, HNSW_EDGE_TARGET(edges[i])))
-			candidates[live++].edge = edges[i];
-	}
-	num_candidates = live;
-	for (uint32 i = 0; i < count; i++)
-	{
-		HnswElement dying = HNSW_EDGE_TARGET(edges[i]);
-		uint32		their_count;
-
-		if (!set_has(&state->dying, dying))
-			continue;
-		their_count = hnsw_read_list(index, dying, level, their_edges);
-		for (uint32 j = 0; j < their_count; j++)
-		{
-			HnswElement other = HNSW_EDGE_TARGET(their_edges[j]);
-			bool		known = other == element || set_has(&state->dying, other);
-
-			for (uint32 k = 0; k < num_candidates && !known; k++)
-				known = HNSW_EDGE_TARGET(candidates[k].edge) == other;
-			if (!known && hnsw_read_entry(index, other).state == HNSW_ENTRY_ELEMENT)
-				candidates[num_candidates++].edge = other;
-		}
-	}
-
-	hnsw_read_code(index, element, base);
-	for (uint32 i = 0; i < num_candidates; i++)
-	{
-		Sq8Code    *code = palloc(index->geometry.code_bytes);
-
-		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
-		candidates[i].code = code;
-		candidates[i].distance = hnsw_code_distance(&index->coder, base, code);
-		if (i < live)
-			candidates[i].edge |= HNSW_PROTECTED;
-	}
-	kept = hnsw_select_neighbours(&index->coder, candidates, num_candidates, capacity);
-	for (int i = 0; i < kept; i++)
-	{
-		result[i] = HNSW_EDGE_TARGET(candidates[i].edge);
-		for (uint32 j = 0; j < count; j++)
-		{
-			if (HNSW_EDGE_TARGET(edges[j]) == result[i])
-				result[i] = edges[j];
-		}
-	}
-	return kept;
-}
-
-static void
-repair_list(VacuumState *state, HnswElement element, int level)
-{
-	HnswIndex  *index = state->index;
-	uint32		capacity = hnsw_list_capacity(index, level);
-	uint32	   *edges = palloc(sizeof(uint32) * capacity);
-	uint32	   *result = palloc(sizeof(uint32) * capacity);
-
-	for (;;)
-	{
-		uint32		count = hnsw_read_list(index, element, level, edges);
-		uint32		new_count;
-		bool		damaged = false;
-
-		for (uint32 i = 0; i < count && !damaged; i++)
-			damaged = set_has(&state->dying, HNSW_EDGE_TARGET(edges[i]));
-		if (!damaged)
-			return;
-		new_count = repaired_list(state, element, level, edges, count, result);
-		if (hnsw_replace_list(index, element, level, edges, count, result, new_count))
-			return;
-	}
-}
-
-/* Repair the lists of a page's elements, on all their levels. */
 static void
 repair_elements(VacuumState *state)
 {
@@ -535,14 +412,11 @@ repair_elements(VacuumState *state)
 		return;
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		HnswElement element = page->first + slot;
-
 		if (page->entries[slot].state != HNSW_ENTRY_ELEMENT)
 			continue;
 		VacuumDelayPoint();
-		for (int level = hnsw_level(state->index, element); level >= 0; level--)
-			repair_list(state, element, level);
-		MemoryContextReset(state->context);
+		hnsw_set_add(&state->live, page->first + slot);
+		hnsw_repair_element(&state->repair, page->first + slot);
 	}
 }
 
@@ -577,7 +451,7 @@ replace_dying_entry_point(VacuumState *state)
 	{
 		HnswEntryPoint entry = hnsw_read_entry_point(state->index);
 
-		if (entry.element == HNSW_NONE || !set_has(&state->dying, entry.element))
+		if (entry.element == HNSW_NONE || !hnsw_set_has(&state->repair.dying, entry.element))
 			return;
 		state->next_entry_point = HNSW_NONE;
 		state->next_entry_level = -1;
@@ -589,144 +463,7 @@ replace_dying_entry_point(VacuumState *state)
 }
 
 /* ------------------------------------------------------------------------
- * Pass 4: reachability
- * ------------------------------------------------------------------------
- */
-
-/* Depth-first traversal of level 0 with a stack bounded in memory. */
-typedef struct Traversal
-{
-	NumberSet	reached;
-	NumberSet	expanded;
-	HnswElement *stack;
-	uint32		depth;
-	uint32		max_depth;
-	bool		overflowed;
-} Traversal;
-
-typedef struct ReachState
-{
-	VacuumState *vacuum;
-	Traversal	traversal;
-	uint32	   *edges;
-} ReachState;
-
-static void
-reach(Traversal *t, HnswElement element)
-{
-	if (set_has(&t->reached, element))
-		return;
-	set_add(&t->reached, element);
-	if (t->depth < t->max_depth)
-		t->stack[t->depth++] = element;
-	else
-		t->overflowed = true;
-}
-
-static void
-expand_stack(ReachState *state)
-{
-	Traversal  *t = &state->traversal;
-	HnswIndex  *index = state->vacuum->index;
-
-	while (t->depth > 0)
-	{
-		HnswElement element = t->stack[--t->depth];
-		uint32		count;
-
-		VacuumDelayPoint();
-		if (element >= t->expanded.size || set_has(&t->expanded, element))
-			continue;
-		set_add(&t->expanded, element);
-		count = hnsw_read_list(index, element, 0, state->edges);
-		for (uint32 i = 0; i < count; i++)
-			reach(t, HNSW_EDGE_TARGET(state->edges[i]));
-	}
-}
-
-/* Mark everything that can be reached from an element. */
-static void
-reach_from(ReachState *state, HnswElement start)
-{
-	Traversal  *t = &state->traversal;
-
-	reach(t, start);
-	expand_stack(state);
-	while (t->overflowed)
-	{
-		t->overflowed = false;
-		for (uint64 number = 0; number < t->reached.size; number++)
-		{
-			if (!set_has(&t->reached, number) || set_has(&t->expanded, number))
-				continue;
-			t->stack[t->depth++] = number;
-			expand_stack(state);
-		}
-	}
-}
-
-/*
- * Link every live element again that searches cannot reach any more.  Elements
- * inserted meanwhile are not looked at: inserts link what they add.
- */
-static void
-link_unreachable(VacuumState *vacuum)
-{
-	HnswIndex  *index = vacuum->index;
-	ReachState	state;
-	HnswEntryPoint entry = hnsw_read_entry_point(index);
-
-	if (entry.element == HNSW_NONE)
-		return;
-	state.vacuum = vacuum;
-	state.edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
-	set_init(&state.traversal.reached, vacuum->dying.size);
-	set_init(&state.traversal.expanded, vacuum->dying.size);
-	state.traversal.max_depth = Max(1024, Min((Size) maintenance_work_mem * 1024 / 2 /
-											  sizeof(HnswElement), vacuum->dying.size));
-	state.traversal.stack = palloc_extended(sizeof(HnswElement) * state.traversal.max_depth,
-											MCXT_ALLOC_HUGE);
-	state.traversal.depth = 0;
-	state.traversal.overflowed = false;
-	reach_from(&state, entry.element);
-
-	for (uint32 i = 0; i < index->directory->num_extents; i++)
-	{
-		HnswExtentLayout extent = index->directory->extents[i];
-
-		if (extent.first >= vacuum->dying.size)
-			break;
-		for (uint32 page_no = 0; page_no < extent.element_pages; page_no++)
-		{
-			if (!load_entries_page(vacuum, &extent, page_no))
-				continue;
-			for (uint32 slot = 0; slot < vacuum->page.count; slot++)
-			{
-				HnswElement element = vacuum->page.first + slot;
-				MemoryContext old_context;
-
-				if (vacuum->page.entries[slot].state != HNSW_ENTRY_ELEMENT ||
-					set_has(&state.traversal.reached, element))
-					continue;
-				VacuumDelayPoint();
-				old_context = MemoryContextSwitchTo(vacuum->context);
-				LockPage(index->rel, HNSW_META_BLKNO, ShareLock);
-				hnsw_link_element(index, element);
-				UnlockPage(index->rel, HNSW_META_BLKNO, ShareLock);
-				MemoryContextSwitchTo(old_context);
-				MemoryContextReset(vacuum->context);
-				reach_from(&state, element);
-			}
-		}
-	}
-	pfree(state.traversal.stack);
-	pfree(state.traversal.reached.bits);
-	pfree(state.traversal.expanded.bits);
-	pfree(state.edges);
-}
-
-/* ------------------------------------------------------------------------
- * Pass 5: freeing slots
+ * Freeing slots
  * ------------------------------------------------------------------------
  */
 
@@ -761,7 +498,7 @@ free_dying(VacuumState *state)
 		return;
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		if (!set_has(&state->dying, page->first + slot))
+		if (!hnsw_set_has(&state->repair.dying, page->first + slot))
 			continue;
 		clear_upper_lists(state->index, page->first + slot);
 		any = true;
@@ -776,7 +513,7 @@ free_dying(VacuumState *state)
 	{
 		HnswEntry  *entry = entry_in_page(image, slot);
 
-		if (!set_has(&state->dying, page->first + slot))
+		if (!hnsw_set_has(&state->repair.dying, page->first + slot))
 			continue;
 		Assert(entry->state == HNSW_ENTRY_DYING);
 		entry->state = HNSW_ENTRY_FREE;
@@ -804,43 +541,90 @@ give_back_page(VacuumState *state)
 }
 
 /*
- * Take the ghosts out of the graph; see README, "Vacuum", for the order of
- * steps.
+ * Note in the metapage that there are dying elements, so that the next vacuum
+ * finishes the work of one that was interrupted.
  */
+static void
+set_repairing(HnswIndex *index, bool repairing)
+{
+	HnswEdit	edit;
+	int			page;
+
+	hnsw_edit_start(&edit, index);
+	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
+	HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META))->repairing = repairing;
+	hnsw_edit_finish(&edit);
+}
+
+static bool
+is_repairing(HnswIndex *index)
+{
+	Buffer		buffer = hnsw_pin_page(index, HNSW_META_BLKNO);
+	bool		repairing;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	repairing = HnswPageGetMeta(BufferGetPage(buffer))->repairing != 0;
+	UnlockReleaseBuffer(buffer);
+	return repairing;
+}
+
+/* Take the ghosts out of the graph: README, "Vacuum", has the steps. */
 static void
 remove_ghosts(VacuumState *state)
 {
 	HnswIndex  *index = state->index;
+	uint64		size = index_numbers(index);
 
-	set_init(&state->dying, index_numbers(index));
+	state->repair.index = index;
+	state->repair.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw repair",
+												  ALLOCSET_DEFAULT_SIZES);
+	hnsw_set_init(&state->repair.dying, size);
+	hnsw_set_init(&state->live, size);
+
+	set_repairing(index, true);
 	walk_entries(state, mark_dying);
 	wait_for_inserts(index);
 	replace_dying_entry_point(state);
+	hnsw_bridge_dying(&state->repair);
 	walk_entries(state, repair_elements);
-	link_unreachable(state);
+	hnsw_rejoin_elements(&state->repair, &state->live);
 	wait_for_inserts(index);
 	walk_entries(state, free_dying);
-	pfree(state->dying.bits);
+	set_repairing(index, false);
+
+	pfree(state->repair.dying.bits);
+	pfree(state->live.bits);
+	MemoryContextDelete(state->repair.context);
 }
 
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
 	VacuumState *state;
+	bool		unfinished;
 
-	if (info->analyze_only || stats == NULL)
+	if (info->analyze_only)
 		return stats;
 
+	/* without dead rows there is nothing to do but to finish what was begun */
 	state = start_vacuum(info, stats);
+	unfinished = is_repairing(state->index);
+	if (stats == NULL && !unfinished)
+		return NULL;
+	if (stats == NULL)
+	{
+		stats = palloc0(sizeof(IndexBulkDeleteResult));
+		stats->estimated_count = true;
+	}
+
 	walk_entries(state, examine_elements);
-	if (state->ghosts > 0 &&
-		(state->elements <= SMALL_INDEX_ELEMENTS ||
-		 state->ghosts > state->elements / GHOST_DIVISOR))
+	if (unfinished ||
+		(state->ghosts > 0 && (state->elements <= SMALL_INDEX_ELEMENTS ||
+							   state->ghosts > state->elements / GHOST_DIVISOR)))
 		remove_ghosts(state);
 	walk_entries(state, give_back_page);
 
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
-	stats->estimated_count = info->estimated_count;
 	MemoryContextDelete(state->context);
 	return stats;
 }

@@ -1,0 +1,432 @@
+/*
+ * hnsw_repair.c
+ *		Taking elements out of the graph without losing others.
+ *
+ * The protected edges of level 0 join all elements (README, "Reachability").
+ * Before anything is taken out, the live elements around each connected group
+ * of dying ones are joined directly, so that at every moment, also if vacuum
+ * is interrupted, searches get everywhere.
+ */
+#include "postgres.h"
+
+#include "commands/vacuum.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "hnsw/hnsw.h"
+#include "hnsw/hnsw_repair.h"
+
+/* ------------------------------------------------------------------------
+ * Traversal of level 0
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Depth-first over protected edges, with a stack bounded in memory: when it
+ * overflows, elements reached but not expanded are looked up in the sets.
+ */
+typedef struct Traversal
+{
+	HnswIndex  *index;
+	HnswNumberSet reached;
+	HnswNumberSet expanded;
+	HnswElement *stack;
+	uint64		depth;
+	uint64		max_depth;
+	bool		overflowed;
+	uint32	   *edges;
+
+	/* only these are reached; others go to the callback (NULL: all) */
+	const HnswNumberSet *within;
+	void		(*outside) (void *arg, HnswElement element);
+	void	   *outside_arg;
+} Traversal;
+
+#define MIN_STACK 1024
+
+static void
+traversal_init(Traversal *t, HnswIndex *index, uint64 size)
+{
+	memset(t, 0, sizeof(Traversal));
+	t->index = index;
+	hnsw_set_init(&t->reached, size);
+	hnsw_set_init(&t->expanded, size);
+	t->max_depth = Min((uint64) maintenance_work_mem * 1024 / 2 / sizeof(HnswElement), size);
+	t->max_depth = Max(t->max_depth, MIN_STACK);
+	t->stack = palloc_extended(sizeof(HnswElement) * t->max_depth, MCXT_ALLOC_HUGE);
+	t->edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
+}
+
+static void
+traversal_free(Traversal *t)
+{
+	pfree(t->reached.bits);
+	pfree(t->expanded.bits);
+	pfree(t->stack);
+	pfree(t->edges);
+}
+
+static void
+reach(Traversal *t, HnswElement element)
+{
+	if (t->within != NULL && !hnsw_set_has(t->within, element))
+	{
+		t->outside(t->outside_arg, element);
+		return;
+	}
+	if (hnsw_set_has(&t->reached, element))
+		return;
+	hnsw_set_add(&t->reached, element);
+	if (t->depth < t->max_depth)
+		t->stack[t->depth++] = element;
+	else
+		t->overflowed = true;
+}
+
+static void
+expand_stack(Traversal *t)
+{
+	while (t->depth > 0)
+	{
+		HnswElement element = t->stack[--t->depth];
+		uint32		count;
+
+		VacuumDelayPoint();
+		/* elements beyond the set came later, and their inserts link them */
+		if (element >= t->expanded.size || hnsw_set_has(&t->expanded, element))
+			continue;
+		hnsw_set_add(&t->expanded, element);
+		count = hnsw_read_list(t->index, element, 0, t->edges);
+		for (uint32 i = 0; i < count; i++)
+		{
+			if (HNSW_EDGE_IS_PROTECTED(t->edges[i]))
+				reach(t, HNSW_EDGE_TARGET(t->edges[i]));
+		}
+	}
+}
+
+/* Reach everything that protected edges join with an element. */
+static void
+reach_from(Traversal *t, HnswElement start)
+{
+	reach(t, start);
+	expand_stack(t);
+	while (t->overflowed)
+	{
+		t->overflowed = false;
+		for (uint64 number = 0; number < t->reached.size; number++)
+		{
+			if (!hnsw_set_has(&t->reached, number) || hnsw_set_has(&t->expanded, number))
+				continue;
+			t->stack[t->depth++] = number;
+			expand_stack(t);
+		}
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Bridges
+ * ------------------------------------------------------------------------
+ */
+
+/* Elements of one group that further ones may be joined to, newest last. */
+#define BRIDGE_HEADS 32
+
+typedef struct Bridge
+{
+	HnswRepair *repair;
+	HnswElement heads[BRIDGE_HEADS];
+	int			count;
+} Bridge;
+
+/*
+ * Replace a protected edge to a dying element by one to target: for a list
+ * that has no room for another protected edge.
+ */
+static bool
+exchange_dying_edge(HnswRepair *repair, HnswElement element, HnswElement target)
+{
+	HnswIndex  *index = repair->index;
+	uint32		old_edges[2 * HNSW_MAX_M];
+	uint32		new_edges[2 * HNSW_MAX_M];
+
+	for (;;)
+	{
+		uint32		count = hnsw_read_list(index, element, 0, old_edges);
+		uint32		i = 0;
+
+		while (i < count && !hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(old_edges[i])))
+			i++;
+		if (i == count)
+			return false;
+		memcpy(new_edges, old_edges, sizeof(uint32) * count);
+		new_edges[i] = target | HNSW_PROTECTED;
+		if (hnsw_replace_list(index, element, 0, old_edges, count, new_edges, count))
+			return true;
+	}
+}
+
+static bool
+join(HnswRepair *repair, HnswElement element, HnswElement target, bool exchange)
+{
+	return hnsw_add_protected_edge(repair->index, element, target,
+								   hnsw_list_capacity(repair->index, 0)) ||
+		(exchange && exchange_dying_edge(repair, element, target));
+}
+
+/*
+ * An element next to a group of dying ones: join it with those found before.
+ * Mostly the one before is taken, so the group is replaced by a path.
+ */
+static void
+bridge_element(void *arg, HnswElement element)
+{
+	Bridge	   *bridge = arg;
+	HnswRepair *repair = bridge->repair;
+	MemoryContext old_context;
+	bool		joined = bridge->count == 0;
+
+	for (int i = 0; i < bridge->count; i++)
+	{
+		if (bridge->heads[i] == element)
+			return;
+	}
+	/* what a dying element leads to may have been freed by an earlier vacuum */
+	if (!hnsw_is_element_number(repair->index, element) ||
+		hnsw_read_entry(repair->index, element).state != HNSW_ENTRY_ELEMENT)
+		return;
+
+	old_context = MemoryContextSwitchTo(repair->context);
+	for (int exchange = 0; exchange <= 1 && !joined; exchange++)
+	{
+		for (int i = bridge->count - 1; i >= 0 && !joined; i--)
+			joined = join(repair, bridge->heads[i], element, exchange) &&
+				join(repair, element, bridge->heads[i], exchange);
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(repair->context);
+
+	if (bridge->count == BRIDGE_HEADS)
+	{
+		memmove(&bridge->heads[0], &bridge->heads[1],
+				sizeof(HnswElement) * (BRIDGE_HEADS - 1));
+		bridge->count--;
+	}
+	bridge->heads[bridge->count++] = element;
+}
+
+void
+hnsw_bridge_dying(HnswRepair *repair)
+{
+	Traversal	t;
+	Bridge		bridge;
+
+	traversal_init(&t, repair->index, repair->dying.size);
+	bridge.repair = repair;
+	t.within = &repair->dying;
+	t.outside = bridge_element;
+	t.outside_arg = &bridge;
+	for (uint64 number = 0; number < repair->dying.size; number++)
+	{
+		if (!hnsw_set_has(&repair->dying, number) || hnsw_set_has(&t.reached, number))
+			continue;
+		bridge.count = 0;
+		reach_from(&t, number);
+	}
+	traversal_free(&t);
+}
+
+/* ------------------------------------------------------------------------
+ * Lists
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Compute a list without dying elements: the live neighbours stay, and live
+ * neighbours of the dying ones take free places if the selection heuristic
+ * takes them.  Returns the number of edges.
+ */
+static uint32
+repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *edges,
+			  uint32 count, uint32 *result)
+{
+	HnswIndex  *index = repair->index;
+	uint32		capacity = hnsw_list_capacity(index, level);
+	uint32	   *their_edges = palloc(sizeof(uint32) * capacity);
+	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * capacity * (capacity + 1));
+	Sq8Code    *base = palloc(index->geometry.code_bytes);
+	uint32		live = 0;
+	uint32		num_candidates;
+	int			kept;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (!hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i])))
+			candidates[live++].edge = edges[i];
+	}
+	num_candidates = live;
+	for (uint32 i = 0; i < count; i++)
+	{
+		HnswElement dying = HNSW_EDGE_TARGET(edges[i]);
+		uint32		their_count;
+
+		if (!hnsw_set_has(&repair->dying, dying))
+			continue;
+		their_count = hnsw_read_list(index, dying, level, their_edges);
+		for (uint32 j = 0; j < their_count; j++)
+		{
+			HnswElement other = HNSW_EDGE_TARGET(their_edges[j]);
+			bool		known = other == element || hnsw_set_has(&repair->dying, other);
+
+			for (uint32 k = 0; k < num_candidates && !known; k++)
+				known = HNSW_EDGE_TARGET(candidates[k].edge) == other;
+			if (!known && hnsw_read_entry(index, other).state == HNSW_ENTRY_ELEMENT)
+				candidates[num_candidates++].edge = other;
+		}
+	}
+
+	/* live neighbours are protected for the selection, so that they stay */
+	hnsw_read_code(index, element, base);
+	for (uint32 i = 0; i < num_candidates; i++)
+	{
+		Sq8Code    *code = palloc(index->geometry.code_bytes);
+
+		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
+		candidates[i].code = code;
+		candidates[i].distance = hnsw_code_distance(&index->coder, base, code);
+		if (i < live)
+			candidates[i].edge |= HNSW_PROTECTED;
+	}
+	kept = hnsw_select_neighbours(&index->coder, candidates, num_candidates, capacity);
+	for (int i = 0; i < kept; i++)
+	{
+		result[i] = HNSW_EDGE_TARGET(candidates[i].edge);
+		for (uint32 j = 0; j < count; j++)
+		{
+			if (HNSW_EDGE_TARGET(edges[j]) == result[i])
+				result[i] = edges[j];
+		}
+	}
+	return kept;
+}
+
+static void
+repair_list(HnswRepair *repair, HnswElement element, int level)
+{
+	HnswIndex  *index = repair->index;
+	uint32		edges[2 * HNSW_MAX_M];
+	uint32		result[2 * HNSW_MAX_M];
+
+	for (;;)
+	{
+		uint32		count = hnsw_read_list(index, element, level, edges);
+		uint32		new_count;
+		bool		damaged = false;
+
+		for (uint32 i = 0; i < count && !damaged; i++)
+			damaged = hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i]));
+		if (!damaged)
+			return;
+		new_count = repaired_list(repair, element, level, edges, count, result);
+		if (hnsw_replace_list(index, element, level, edges, count, result, new_count))
+			return;
+	}
+}
+
+void
+hnsw_repair_element(HnswRepair *repair, HnswElement element)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(repair->context);
+
+	for (int level = hnsw_level(repair->index, element); level >= 0; level--)
+		repair_list(repair, element, level);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(repair->context);
+}
+
+/* ------------------------------------------------------------------------
+ * Reachability
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Turn unprotected edges that lead out of what is reached into protected ones,
+ * until there are none.
+ */
+static void
+promote_edges(HnswRepair *repair, Traversal *t)
+{
+	HnswIndex  *index = repair->index;
+	uint32		capacity = hnsw_list_capacity(index, 0);
+	uint32		edges[2 * HNSW_MAX_M];
+	bool		any = true;
+
+	while (any)
+	{
+		any = false;
+		for (uint64 number = 0; number < t->reached.size; number++)
+		{
+			uint32		count;
+
+			if (!hnsw_set_has(&t->reached, number))
+				continue;
+			VacuumDelayPoint();
+			count = hnsw_read_list(index, number, 0, edges);
+			for (uint32 i = 0; i < count; i++)
+			{
+				HnswElement target = HNSW_EDGE_TARGET(edges[i]);
+
+				if (target >= t->reached.size || hnsw_set_has(&t->reached, target) ||
+					!hnsw_add_protected_edge(index, number, target, capacity))
+					continue;
+				(void) hnsw_add_protected_edge(index, target, number, capacity);
+				reach_from(t, target);
+				any = true;
+			}
+		}
+	}
+}
+
+static HnswElement
+next_unreached(const Traversal *t, const HnswNumberSet *live, HnswElement from)
+{
+	for (uint64 number = from; number < live->size; number++)
+	{
+		if (hnsw_set_has(live, number) && !hnsw_set_has(&t->reached, number))
+			return number;
+	}
+	return HNSW_NONE;
+}
+
+void
+hnsw_rejoin_elements(HnswRepair *repair, const HnswNumberSet *live)
+{
+	HnswIndex  *index = repair->index;
+	HnswElement element = hnsw_read_entry_point(index).element;
+	Traversal	t;
+
+	traversal_init(&t, index, live->size);
+
+	/* an entry point that came meanwhile is joined with any of the others */
+	if (!hnsw_set_has(live, element))
+		element = next_unreached(&t, live, 0);
+	if (element != HNSW_NONE)
+		reach_from(&t, element);
+
+	/* bridges and inserts see to it that mostly there is nothing to do */
+	element = next_unreached(&t, live, 0);
+	if (element != HNSW_NONE)
+		promote_edges(repair, &t);
+	while ((element = next_unreached(&t, live, element)) != HNSW_NONE)
+	{
+		MemoryContext old_context = MemoryContextSwitchTo(repair->context);
+
+		VacuumDelayPoint();
+		(void) hnsw_attach_element(index, element, &t.reached);
+		MemoryContextSwitchTo(old_context);
+		MemoryContextReset(repair->context);
+		reach_from(&t, element);
+	}
+	traversal_free(&t);
+}
