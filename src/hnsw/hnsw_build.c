@@ -116,7 +116,8 @@ number_elements(HnswBuild *build, const HnswExtentLayout *layout,
 										  MCXT_ALLOC_HUGE);
 	numbering->numbers = palloc_extended(sizeof(HnswElement) * n,
 										 MCXT_ALLOC_HUGE);
-	hnsw_graph_order(graph, order);
+	if (hnsw_graph_order(graph, order) != n)
+		elog(ERROR, "not all elements of the hnsw graph can be reached");
 
 	/* sort by level, `numbers` being the sorted array for now */
 	for (uint32 i = 0; i < n; i++)
@@ -510,35 +511,60 @@ write_graph(HnswBuild *build)
  */
 
 static void
+report_linked(uint32 linked)
+{
+	if (linked % PROGRESS_STEP == 0)
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, linked);
+}
+
+/*
+ * The elements of upper levels come first.  They are spread evenly over the
+ * table, so they make a sketch of the graph, even if similar rows lie
+ * together there.  Then come the others, region by region of the sketch, so
+ * that each finds its neighbourhood in the CPU's caches.
+ */
+static void
 link_elements(HnswGraph *graph)
 {
+	MemoryContext	old_context = MemoryContextSwitchTo(graph->context);
 	HnswGraphWorker worker;
+	HnswElement	   *order;
+	HnswElement	   *starts;
 	uint32			linked = 0;
+	uint32			planned;
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LINK);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
 								 graph->num_elements);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
 	hnsw_graph_worker_init(&worker, graph);
+	order = palloc_extended(sizeof(HnswElement) * graph->num_elements,
+							MCXT_ALLOC_HUGE);
+	starts = palloc_extended(sizeof(HnswElement) * graph->num_elements,
+							 MCXT_ALLOC_HUGE);
 
-	/*
-	 * Those on upper levels first: being spread evenly over the table, they
-	 * make a sketch of the whole graph, even if similar rows lie together.
-	 */
-	for (int upper = 1; upper >= 0; upper--)
+	for (uint32 i = 0; i < graph->num_elements; i++)
 	{
-		for (uint32 i = 0; i < graph->num_elements; i++)
-		{
-			if ((hnsw_graph_level(graph, i) > 0) != upper)
-				continue;
-			CHECK_FOR_INTERRUPTS();
-			hnsw_graph_link(&worker, i);
-			if (++linked % PROGRESS_STEP == 0)
-				pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-											 linked);
-		}
+		if (hnsw_graph_level(graph, i) == 0)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		hnsw_graph_link(&worker, i, HNSW_NONE);
+		report_linked(++linked);
 	}
+	planned = hnsw_graph_plan(graph, order, starts);
+	for (uint32 i = 0; i < planned; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		hnsw_graph_link(&worker, order[i], starts[order[i]]);
+		report_linked(++linked);
+	}
+	if (linked != graph->num_elements)
+		elog(ERROR, "hnsw graph has %u elements, but %u were linked",
+			 graph->num_elements, linked);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, linked);
+	pfree(order);
+	pfree(starts);
+	MemoryContextSwitchTo(old_context);
 }
 
 /* Link and write what has been loaded. */

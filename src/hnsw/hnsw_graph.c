@@ -96,8 +96,8 @@ hnsw_graph_memory(const HnswGraph *graph, uint32 elements, uint32 rows)
 	Size element_bytes = graph->geometry.code_bytes + sizeof(HnswGraphEntry) +
 						 graph->list_bytes +
 						 graph->upper_bytes / (graph->geometry.m - 1) +
-						 sizeof(uint8) +		  /* visited */
-						 3 * sizeof(HnswElement); /* numbering */
+						 2 * sizeof(uint8) +	  /* visited, seen */
+						 4 * sizeof(HnswElement); /* orders */
 
 	return element_bytes * elements + sizeof(HnswGraphRow) * rows;
 }
@@ -258,6 +258,14 @@ prefetch_code(const HnswGraph *graph, HnswElement element)
 			 Min(graph->geometry.code_bytes, PREFETCH_BYTES));
 }
 
+static inline void
+prefetch_list(const HnswGraph *graph, HnswElement element, int level)
+{
+	if (level == 0)
+		prefetch(graph->lists + (element & ~EXPANDED) * graph->list_bytes,
+				 graph->list_bytes / 2);
+}
+
 /* Forget which elements were visited: a new epoch, now and then a clean slate. */
 static void
 start_visiting(HnswGraphWorker *worker)
@@ -320,14 +328,11 @@ offer(HnswGraphWorker *worker, HnswElement element, float distance)
 		high = --worker->beam_count;
 	}
 
-	while (low < high)
+	/* without branches: which way a step goes is anyone's guess */
+	for (int left = high, half; left > 0; left -= half)
 	{
-		int middle = (low + high) / 2;
-
-		if (distance < beam[middle].distance)
-			high = middle;
-		else
-			low = middle + 1;
+		half = (left + 1) / 2;
+		low += beam[low + half - 1].distance <= distance ? half : 0;
 	}
 	memmove(&beam[low + 1], &beam[low],
 			sizeof(HnswGraphCandidate) * (worker->beam_count - low));
@@ -384,6 +389,8 @@ search_level(HnswGraphWorker *worker, const Sq8Code *code,
 		}
 
 		next++;
+		if (next < worker->beam_count)
+			prefetch_list(graph, beam[next].element, level);
 		for (int i = 0; i < fresh; i++)
 		{
 			float distance;
@@ -392,7 +399,11 @@ search_level(HnswGraphWorker *worker, const Sq8Code *code,
 			distance = hnsw_code_distance(graph->coder, code,
 										  hnsw_graph_code(graph, hop[i]));
 			place = offer(worker, hop[i], distance);
-			next = Min(next, place);
+			if (place <= next)
+			{
+				next = place;
+				prefetch_list(graph, hop[i], level);
+			}
 		}
 	}
 
@@ -566,8 +577,26 @@ connect(HnswGraphWorker *worker, HnswElement element, int level)
 				 element | (list->edges[i] & HNSW_PROTECTED), distances[i]);
 }
 
+/*
+ * The nearest element found on a level, walking from the entry point.
+ */
+static HnswGraphCandidate
+find_nearest(const HnswGraph *graph, const Sq8Code *code, int level)
+{
+	HnswGraphCandidate nearest;
+
+	nearest.element = graph->entry_point;
+	nearest.distance = hnsw_code_distance(graph->coder, code,
+										  hnsw_graph_code(graph,
+														  nearest.element));
+	for (int l = graph->entry_level; l >= level; l--)
+		nearest = descend(graph, code, nearest, l);
+	return nearest;
+}
+
 void
-hnsw_graph_link(HnswGraphWorker *worker, HnswElement element)
+hnsw_graph_link(HnswGraphWorker *worker, HnswElement element,
+				HnswElement start)
 {
 	HnswGraph		  *graph = worker->graph;
 	const Sq8Code	  *code = hnsw_graph_code(graph, element);
@@ -581,12 +610,14 @@ hnsw_graph_link(HnswGraphWorker *worker, HnswElement element)
 		return;
 	}
 
-	nearest.element = graph->entry_point;
-	nearest.distance = hnsw_code_distance(graph->coder, code,
-										  hnsw_graph_code(graph,
-														  nearest.element));
-	for (int l = graph->entry_level; l > level; l--)
-		nearest = descend(graph, code, nearest, l);
+	if (start != HNSW_NONE)
+	{
+		nearest.element = start;
+		nearest.distance = hnsw_code_distance(graph->coder, code,
+											  hnsw_graph_code(graph, start));
+	}
+	else
+		nearest = find_nearest(graph, code, level + 1);
 	for (int l = Min(level, graph->entry_level); l >= 0; l--)
 	{
 		search_level(worker, code, nearest, l);
@@ -602,43 +633,96 @@ hnsw_graph_link(HnswGraphWorker *worker, HnswElement element)
 }
 
 /* ------------------------------------------------------------------------
- * Numbering
+ * Order
  * ------------------------------------------------------------------------
  */
 
-void
+uint32
 hnsw_graph_order(const HnswGraph *graph, HnswElement *order)
 {
-	bool  *seen;
-	uint32 written = 0;
+	bool		*seen;
+	HnswElement *stack;
+	uint32		 height = 0;
+	uint32		 written = 0;
 
-	if (graph->num_elements == 0)
-		return;
+	if (graph->entry_point == HNSW_NONE)
+		return 0;
 
-	/* breadth first: the array is its own queue */
 	seen = MemoryContextAllocExtended(graph->context,
 									  sizeof(bool) * graph->num_elements,
 									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	stack = MemoryContextAllocHuge(graph->context,
+								   sizeof(HnswElement) * graph->num_elements);
+	stack[height++] = graph->entry_point;
 	seen[graph->entry_point] = true;
-	order[written++] = graph->entry_point;
-	for (uint32 i = 0; i < written; i++)
+	while (height > 0)
 	{
-		const HnswGraphList *list = hnsw_graph_list(graph, order[i], 0);
+		HnswElement			 element = stack[--height];
+		const HnswGraphList *list = hnsw_graph_list(graph, element, 0);
 
-		for (int j = 0; j < list->count; j++)
+		order[written++] = element;
+		/* the nearest child comes next */
+		for (int i = list->count - 1; i >= 0; i--)
 		{
-			HnswElement neighbour = HNSW_EDGE_TARGET(list->edges[j]);
+			HnswElement target = HNSW_EDGE_TARGET(list->edges[i]);
 
-			if (!seen[neighbour])
-			{
-				seen[neighbour] = true;
-				order[written++] = neighbour;
-			}
+			if (!HNSW_EDGE_IS_PROTECTED(list->edges[i]) || seen[target])
+				continue;
+			seen[target] = true;
+			stack[height++] = target;
 		}
 	}
 	pfree(seen);
+	pfree(stack);
+	return written;
+}
 
-	if (written != graph->num_elements)
-		elog(ERROR, "hnsw graph has %u elements, but only %u can be reached",
-			 graph->num_elements, written);
+uint32
+hnsw_graph_plan(const HnswGraph *graph, HnswElement *order,
+				HnswElement *starts)
+{
+	uint32	n = graph->num_elements;
+	uint32	planned = 0;
+	uint32 *ends;
+	uint32	num_upper;
+
+	if (graph->entry_point == HNSW_NONE)
+	{
+		for (uint32 i = 0; i < n; i++)
+		{
+			order[i] = i;
+			starts[i] = HNSW_NONE;
+		}
+		return n;
+	}
+
+	/* how many elements start at each */
+	ends = MemoryContextAllocExtended(graph->context, sizeof(uint32) * n,
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (uint32 i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		starts[i] = HNSW_NONE;
+		if (hnsw_graph_level(graph, i) > 0)
+			continue;
+		starts[i] = find_nearest(graph, hnsw_graph_code(graph, i), 1).element;
+		ends[starts[i]]++;
+	}
+
+	/* where the run of each begins, in the order of the tree; then fill in */
+	num_upper = hnsw_graph_order(graph, order);
+	for (uint32 i = 0; i < num_upper; i++)
+	{
+		uint32 count = ends[order[i]];
+
+		ends[order[i]] = planned;
+		planned += count;
+	}
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (starts[i] != HNSW_NONE)
+			order[ends[starts[i]]++] = i;
+	}
+	pfree(ends);
+	return planned;
 }

@@ -90,7 +90,6 @@ typedef struct HnswGraphWorker
 	HnswNeighbour	   *old_list;	/* for lists selected again: 2m + 1 */
 } HnswGraphWorker;
 
-/* Work space for walks over the whole graph is part of the estimate. */
 extern void hnsw_graph_init(HnswGraph *graph, const HnswIndex *index);
 extern Size hnsw_graph_memory(const HnswGraph *graph, uint32 elements,
 							  uint32 rows);
@@ -107,14 +106,27 @@ extern void hnsw_graph_finish_loading(HnswGraph *graph);
 
 extern void hnsw_graph_worker_init(HnswGraphWorker *worker, HnswGraph *graph);
 
-/* Link an element; each exactly once. */
-extern void hnsw_graph_link(HnswGraphWorker *worker, HnswElement element);
+/*
+ * Link an element; each exactly once.  start: an element near it where its
+ * search on level 0 begins, or HNSW_NONE; only for elements of level 0.
+ */
+extern void hnsw_graph_link(HnswGraphWorker *worker, HnswElement element,
+							HnswElement start);
 
 /*
- * Write the elements to order[0 .. num_elements) such that neighbours are
- * close to each other.
+ * After the elements of the upper levels were linked: write the others to
+ * `order`, those in the same region of the graph next to each other, and where
+ * each should start to starts[element].  Both have room for all elements.
+ * Returns the number of elements to link.
  */
-extern void hnsw_graph_order(const HnswGraph *graph, HnswElement *order);
+extern uint32 hnsw_graph_plan(const HnswGraph *graph, HnswElement *order,
+							  HnswElement *starts);
+
+/*
+ * Write the elements linked so far to `order`, neighbours close to each other:
+ * depth first along the tree.  Returns their number.
+ */
+extern uint32 hnsw_graph_order(const HnswGraph *graph, HnswElement *order);
 
 extern void hnsw_graph_free(HnswGraph *graph);
 
