@@ -16,10 +16,9 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
+#include "hnsw/hnsw_code.h"
 #include "hnsw/hnsw_format.h"
 #include "index/opclass.h"
-#include "quantize/rotation.h"
-#include "quantize/sq8.h"
 
 /* Index options and their ranges: those of pgvector. */
 #define HNSW_DEFAULT_M					16
@@ -28,10 +27,6 @@
 #define HNSW_DEFAULT_EF_CONSTRUCTION	64
 #define HNSW_MIN_EF_CONSTRUCTION		4
 #define HNSW_MAX_EF_CONSTRUCTION		1000
-
-/* A code slot; the code has to fit a page. */
-#define HNSW_CODE_BYTES(dimensions) INTALIGN(SQ8_CODE_BYTES(dimensions))
-#define HNSW_MAX_DIMENSIONS (HNSW_PAGE_CAPACITY - SQ8_CODE_BYTES(0))
 
 typedef struct HnswOptions
 {
@@ -45,76 +40,6 @@ extern void hnsw_options_init(void);
 extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
 extern int	hnsw_option_m(Relation index);
 extern int	hnsw_option_ef_construction(Relation index);
-
-/* ------------------------------------------------------------------------
- * hnsw_code.c: values to codes and distances.
- * ------------------------------------------------------------------------
- */
-typedef struct HnswCoder
-{
-	VectorOpclass opclass;
-	Sq8Metric	metric;			/* of the codes; cosine is L2 on the sphere */
-	uint32		dimensions;
-	uint64		seed;
-	bool		normalize;
-	bool		rotated;
-	Rotation	rotation;		/* if rotated */
-	float	   *floats;			/* work space */
-} HnswCoder;
-
-typedef struct HnswQuery
-{
-	const HnswCoder *coder;
-	const void *value;			/* detoasted value; NULL: no order wanted */
-	Sq8Query	sq8;
-	int16	   *levels;
-	float	   *floats;
-} HnswQuery;
-
-/* Set up for an opclass; allocates in the current memory context. */
-extern void hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
-							uint32 dimensions, uint64 seed, bool rotated);
-
-/*
- * Should vectors like these be rotated?  Decided once, when an index is built,
- * from a sample of values, which may be empty.
- */
-extern bool hnsw_wants_rotation(const VectorOpclass *opclass, uint32 dimensions,
-								uint64 seed, const void *const *values, int count);
-
-/*
- * Encode a detoasted value of the right number of dimensions.  False if it is
- * not indexed: a zero vector has no direction, so cosine leaves it out.
- */
-extern bool hnsw_encode(HnswCoder *coder, const void *value, Sq8Code *code);
-
-/*
- * Prepare a query; memory comes from the current context.  value is kept by
- * reference; NULL or a zero vector under cosine give a query without order.
- */
-extern void hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value);
-
-/* A query for the vector that a code stands for; it has no exact value. */
-extern void hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
-									  const Sq8Code *code);
-
-/* Raise pgvector's error unless the value has the index's dimensions. */
-extern void hnsw_check_dimensions(const HnswCoder *coder, const void *value);
-
-extern uint64 hnsw_value_hash(const HnswCoder *coder, const void *value);
-
-/* The exact distance that the SQL operator gives. */
-extern double hnsw_exact_distance(const HnswQuery *query, const void *value);
-
-/* Bounds of hnsw_exact_distance from an estimate and the bound of its error. */
-extern double hnsw_lower_bound(const HnswCoder *coder, float estimate, float error);
-extern double hnsw_upper_bound(const HnswCoder *coder, float estimate, float error);
-
-static inline float
-hnsw_code_distance(const HnswCoder *coder, const Sq8Code *a, const Sq8Code *b)
-{
-	return sq8_code_distance(coder->metric, a, b, coder->dimensions);
-}
 
 /* ------------------------------------------------------------------------
  * hnsw_page.c: the metapage, the extent directory, places and reading.
@@ -165,6 +90,9 @@ extern HnswIndex *hnsw_open(Relation rel);
 /* Drop what the relcache keeps of the metapage: a build changes all of it. */
 extern void hnsw_forget_cache(Relation rel);
 
+/* Change the encoding: of an index that is being built and still empty. */
+extern void hnsw_set_encoding(HnswIndex *index, HnswEncoding encoding);
+
 /* Read the metapage: entry point, and the directory if it has grown. */
 extern HnswEntryPoint hnsw_read_entry_point(HnswIndex *index);
 extern void hnsw_refresh_directory(HnswIndex *index);
@@ -196,16 +124,16 @@ extern void hnsw_check_page(HnswIndex *index, Buffer buffer, HnswPageKind kind);
  */
 extern HnswEntry hnsw_read_entry(HnswIndex *index, HnswElement number);
 extern uint32 hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges);
-extern void hnsw_read_code(HnswIndex *index, HnswElement element, Sq8Code *code);
+extern void hnsw_read_code(HnswIndex *index, HnswElement element, HnswCode *code);
 
 /*
  * A code in place: rule R2.  Pin its page, then read it between begin and end;
  * begin checks the page, end lets go of the pin as well.
  */
-static inline const Sq8Code *
+static inline const HnswCode *
 hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
 {
-	return (const Sq8Code *) HnswPageGetSlot(BufferGetPage(buffer), slot,
+	return (const HnswCode *) HnswPageGetSlot(BufferGetPage(buffer), slot,
 											 index->geometry.code_bytes);
 }
 
@@ -215,7 +143,7 @@ extern void hnsw_end_code_read(HnswIndex *index, Buffer buffer);
 /* Create the metapage of a new index in a fork, logged if needed. */
 extern void hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 								 const VectorOpclass *opclass, uint64 seed,
-								 bool rotated);
+								 HnswEncoding encoding);
 
 /* Number of dimensions of the indexed column; pgvector's errors. */
 extern uint32 hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass);
@@ -266,7 +194,7 @@ extern void hnsw_init_page(const HnswGeometry *geometry, Page page, HnswPageKind
  * Write a new element: entry, code and level-0 list, in one record.  Returns
  * its number.  Nothing points to it yet.
  */
-extern HnswElement hnsw_add_element(HnswIndex *index, const Sq8Code *code, uint64 hash,
+extern HnswElement hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash,
 									ItemPointer tid, const uint32 *edges, uint32 count);
 
 typedef enum HnswAddRowResult
@@ -352,7 +280,7 @@ typedef struct HnswNeighbour
 {
 	float		distance;		/* to the element whose list it is */
 	uint32		edge;			/* element number, maybe protected */
-	const Sq8Code *code;
+	const HnswCode *code;
 } HnswNeighbour;
 
 /*

@@ -246,7 +246,7 @@ free_slot(Page page, uint32 count)
 }
 
 HnswElement
-hnsw_add_element(HnswIndex *index, const Sq8Code *code, uint64 hash, ItemPointer tid,
+hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash, ItemPointer tid,
 				 const uint32 *edges, uint32 count)
 {
 	BlockNumber block = InvalidBlockNumber;

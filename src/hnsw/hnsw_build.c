@@ -33,10 +33,10 @@
 #define PHASE_WRITE 4
 
 /*
- * Rows that decide whether vectors are rotated, the first ones of the table.
+ * Rows that decide how vectors are encoded, the first ones of the table.
  * They are kept until then, for there is no code without the decision.
  */
-#define SAMPLE_ROWS 64
+#define SAMPLE_ROWS 256
 
 /* Elements between two reports of progress. */
 #define PROGRESS_STEP 256
@@ -53,7 +53,7 @@ typedef struct HnswBuild
 	HnswGraph	  graph;
 	bool		  graph_written;
 	Size		  memory_limit;
-	Sq8Code		 *code;		   /* work space, zero beyond the code */
+	HnswCode		 *code;		   /* work space, zero beyond the code */
 	MemoryContext row_context; /* reset for each row */
 	double		  num_rows;	   /* rows indexed */
 
@@ -461,7 +461,9 @@ write_metapage(HnswBuild *build, const HnswExtent *extent,
 	meta->supply[HNSW_SUPPLY_ROWS] = make_supply(
 		geometry, layout->entries + layout->element_pages,
 		extent->row_pages * geometry->entries_per_page, graph->num_rows);
-	meta->rotated = build->index->coder.rotated;
+	meta->code_kind = build->index->coder.encoding.kind;
+	meta->code_bytes = geometry->code_bytes;
+	meta->rotated = build->index->coder.encoding.rotated;
 	meta->num_extents = 1;
 	meta->extents[0] = *extent;
 	MarkBufferDirty(buffer);
@@ -632,13 +634,15 @@ finish_sample(HnswBuild *build)
 {
 	HnswIndex	 *index = build->index;
 	VectorOpclass opclass = index->coder.opclass;
-	bool		  rotated;
-	MemoryContext old_context = MemoryContextSwitchTo(index->context);
+	MemoryContext old_context = MemoryContextSwitchTo(build->sample_context);
+	HnswEncoding  encoding;
 
-	rotated = hnsw_wants_rotation(&opclass, index->dimensions, index->seed,
-								  build->sample, build->sample_rows);
-	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
-					rotated);
+	encoding = hnsw_choose_encoding(&opclass, index->dimensions, index->seed,
+									build->sample, build->sample_rows);
+	MemoryContextSwitchTo(index->context);
+	hnsw_set_encoding(index, encoding);
+	hnsw_graph_init(&build->graph, index);
+	build->code = palloc0(index->geometry.code_bytes);
 	build->sampling = false;
 
 	MemoryContextSwitchTo(build->row_context);
@@ -703,8 +707,8 @@ create_empty(Relation rel, ForkNumber fork)
 		rel); /* errors before there is a page */
 	dimensions = hnsw_column_dimensions(rel, &opclass);
 	hnsw_create_metapage(rel, fork, dimensions, &opclass, SEED,
-						 hnsw_wants_rotation(&opclass, dimensions, SEED, NULL,
-											 0));
+						 hnsw_choose_encoding(&opclass, dimensions, SEED,
+											  NULL, 0));
 }
 
 IndexBuildResult *
@@ -725,13 +729,11 @@ hnsw_build(Relation heap, Relation rel, IndexInfo *index_info)
 	build.index = hnsw_open(rel);
 	build.index->building = true;
 	build.memory_limit = (Size) maintenance_work_mem * 1024;
-	build.code = palloc0(build.index->geometry.code_bytes);
 	build.row_context = AllocSetContextCreate(context, "hnsw build row",
 											  ALLOCSET_DEFAULT_SIZES);
 	build.sampling = true;
 	build.sample_context = AllocSetContextCreate(context, "hnsw build sample",
 												 ALLOCSET_DEFAULT_SIZES);
-	hnsw_graph_init(&build.graph, build.index);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
 	heap_rows = table_index_build_scan(heap, rel, index_info, true, true,

@@ -2,10 +2,11 @@
  * hnsw_code.c
  *		Values to codes, and the distances between queries, codes and values.
  *
- * The graph is built and searched on 8-bit codes (quantize/sq8.h); the exact
- * distance of the SQL operator decides the order of results.  Cosine distance
- * is the squared L2 distance of the normalized vectors, halved, so its codes
- * are L2 codes of points on the unit sphere.
+ * The graph is built and searched on codes: 8 bits a dimension
+ * (quantize/sq8.h), or floats where that is too coarse.  The exact distance of
+ * the SQL operator decides the order of results.  Cosine distance is the
+ * squared L2 distance of the normalized vectors, halved, so its codes are L2
+ * codes of points on the unit sphere.
  */
 #include "postgres.h"
 
@@ -23,12 +24,20 @@
 #define OPERATOR_ROUNDING 1e-5
 
 /*
- * Rotating makes nothing of outlier dimensions, which would else coarsen the
- * codes of all others, but costs the codes of integers their exactness.
- * Vectors of few dimensions gain nothing.
+ * Vectors of few dimensions are kept as floats: next to their lists they are
+ * small, and coordinates with an offset need the precision.
  */
-#define MIN_ROTATED_DIMENSIONS 8
+#define MAX_SMALL_DIMENSIONS 32
+
+/*
+ * The sample decides the rest.  Rotating makes nothing of outlier dimensions,
+ * which would else coarsen the codes of all others, but costs the codes of
+ * integers their exactness.  Where vectors lie so close together that the loss
+ * of two codes is more than this part of the distance to the nearest, 8 bits
+ * do not tell them apart, and floats are needed.
+ */
 #define LOSSLESS_RESIDUAL	1e-5	/* of step * sqrt(dimensions) */
+#define MAX_RELATIVE_LOSS	0.1
 
 /*
  * Error of a rotation relative to the vector's length: every one of at most 15
@@ -36,17 +45,25 @@
  */
 #define ROTATION_ROUNDING	(ROTATION_ROUNDS * 16 * 0x1p-24)
 
+uint32
+hnsw_code_bytes(HnswCodeKind kind, uint32 dimensions)
+{
+	if (kind == HNSW_CODE_FLOAT)
+		return sizeof(float) * dimensions;
+	return INTALIGN(SQ8_CODE_BYTES(dimensions));
+}
+
 void
 hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass, uint32 dimensions,
-				uint64 seed, bool rotated)
+				uint64 seed, HnswEncoding encoding)
 {
 	coder->opclass = *opclass;
+	coder->encoding = encoding;
 	coder->dimensions = dimensions;
 	coder->seed = seed;
 	coder->normalize = opclass->metric == METRIC_COSINE;
-	coder->rotated = rotated;
 	coder->floats = palloc(sizeof(float) * dimensions);
-	if (rotated)
+	if (encoding.rotated)
 		rotation_init(&coder->rotation, dimensions, seed,
 					  palloc(ROTATION_SIGN_BYTES(dimensions)));
 
@@ -63,25 +80,6 @@ hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass, uint32 dimension
 			coder->metric = SQ8_L1;
 			break;
 	}
-}
-
-bool
-hnsw_wants_rotation(const VectorOpclass *opclass, uint32 dimensions, uint64 seed,
-					const void *const *values, int count)
-{
-	HnswCoder	coder;
-	Sq8Code    *code = palloc(HNSW_CODE_BYTES(dimensions));
-	bool		lossless = count > 0;
-
-	/* L1 distances change with the axes */
-	if (opclass->metric == METRIC_L1 || dimensions < MIN_ROTATED_DIMENSIONS)
-		return false;
-
-	hnsw_coder_init(&coder, opclass, dimensions, seed, false);
-	for (int i = 0; i < count && lossless; i++)
-		lossless = !hnsw_encode(&coder, values[i], code) ||
-			code->residual <= LOSSLESS_RESIDUAL * code->step * sqrt(dimensions);
-	return !lossless;
 }
 
 /* Scale to length 1, in double since squares of floats over- and underflow. */
@@ -116,7 +114,7 @@ code_floats(const HnswCoder *coder, const void *value, float *work)
 			return NULL;
 		x = work;
 	}
-	if (coder->rotated)
+	if (coder->encoding.rotated)
 	{
 		rotation_apply(&coder->rotation, x, work);
 		x = work;
@@ -125,54 +123,205 @@ code_floats(const HnswCoder *coder, const void *value, float *work)
 }
 
 bool
-hnsw_encode(HnswCoder *coder, const void *value, Sq8Code *code)
+hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 {
 	const float *x = code_floats(coder, value, coder->floats);
+	Sq8Code    *sq8 = (Sq8Code *) code;
 
 	if (x == NULL)
 		return false;
-	sq8_encode(coder->metric, x, coder->dimensions, code);
-	if (coder->rotated)
-		code->residual = Min(code->residual + ROTATION_ROUNDING *
-							 sqrt(distance_kernels->dot_f32(x, x, coder->dimensions)),
-							 FLT_MAX);
+	if (coder->encoding.kind == HNSW_CODE_FLOAT)
+	{
+		memcpy(code, x, sizeof(float) * coder->dimensions);
+		return true;
+	}
+
+	sq8_encode(coder->metric, x, coder->dimensions, sq8);
+	if (coder->encoding.rotated)
+		sq8->residual = Min(sq8->residual + ROTATION_ROUNDING *
+							sqrt(distance_kernels->dot_f32(x, x, coder->dimensions)),
+							FLT_MAX);
 	return true;
+}
+
+bool
+hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
+{
+	return memcmp(a, b, coder->encoding.kind == HNSW_CODE_FLOAT ?
+				  sizeof(float) * coder->dimensions :
+				  SQ8_CODE_BYTES(coder->dimensions)) == 0;
+}
+
+float
+hnsw_float_distance(const HnswCoder *coder, const float *a, const float *b)
+{
+	float		distance = 0;
+
+	switch (coder->metric)
+	{
+		case SQ8_L2:
+			distance = sqrtf(distance_kernels->l2sq_f32(a, b, coder->dimensions));
+			break;
+		case SQ8_IP:
+			distance = -distance_kernels->dot_f32(a, b, coder->dimensions);
+			break;
+		case SQ8_L1:
+			distance = distance_kernels->l1_f32(a, b, coder->dimensions);
+			break;
+	}
+	return isnan(distance) ? FLT_MAX : Max(Min(distance, FLT_MAX), -FLT_MAX);
+}
+
+/* Make a query of floats that stay where they are. */
+static void
+prepare_query(HnswQuery *query, const HnswCoder *coder, const float *x)
+{
+	query->coder = coder;
+	query->floats = x;
+	if (coder->encoding.kind == HNSW_CODE_FLOAT)
+		return;
+
+	sq8_prepare_query(coder->metric, x, coder->dimensions,
+					  palloc(sizeof(int16) * coder->dimensions), &query->sq8);
+	if (coder->encoding.rotated)
+		query->sq8.residual += ROTATION_ROUNDING * query->sq8.norm;
 }
 
 void
 hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
 {
-	const float *x = NULL;
+	float	   *work = palloc0(sizeof(float) * coder->dimensions);
+	const float *x = value == NULL ? NULL : code_floats(coder, value, work);
 
-	query->coder = coder;
-	query->levels = palloc(sizeof(int16) * coder->dimensions);
-	query->floats = palloc(sizeof(float) * coder->dimensions);
-	if (value != NULL)
-		x = code_floats(coder, value, query->floats);
 	query->value = x == NULL ? NULL : value;
-
-	if (x == NULL)
-	{
-		/* any query serves to walk the graph */
-		memset(query->floats, 0, sizeof(float) * coder->dimensions);
-		x = query->floats;
-	}
-	sq8_prepare_query(coder->metric, x, coder->dimensions, query->levels, &query->sq8);
-	if (coder->rotated)
-		query->sq8.residual += ROTATION_ROUNDING * query->sq8.norm;
+	/* without an order any query serves to walk the graph */
+	prepare_query(query, coder, x == NULL ? work : x);
 }
 
 void
-hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder, const Sq8Code *code)
+hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder, const HnswCode *code)
 {
-	query->coder = coder;
+	float	   *x = palloc(sizeof(float) * coder->dimensions);
+
 	query->value = NULL;
-	query->levels = palloc(sizeof(int16) * coder->dimensions);
-	query->floats = palloc(sizeof(float) * coder->dimensions);
-	sq8_decode(code, coder->dimensions, query->floats);
-	sq8_prepare_query(coder->metric, query->floats, coder->dimensions, query->levels,
-					  &query->sq8);
+	if (coder->encoding.kind == HNSW_CODE_FLOAT)
+		memcpy(x, code, sizeof(float) * coder->dimensions);
+	else
+		sq8_decode((const Sq8Code *) code, coder->dimensions, x);
+	prepare_query(query, coder, x);
 }
+
+/* ------------------------------------------------------------------------
+ * Choice of the encoding
+ * ------------------------------------------------------------------------
+ */
+
+/* Are 8-bit codes of all values exact, but for rounding? */
+static bool
+is_lossless(HnswCoder *coder, const void *const *values, int count)
+{
+	Sq8Code    *code = palloc(hnsw_code_bytes(HNSW_CODE_SQ8, coder->dimensions));
+
+	for (int i = 0; i < count; i++)
+	{
+		if (hnsw_encode(coder, values[i], (HnswCode *) code) &&
+			code->residual > LOSSLESS_RESIDUAL * code->step * sqrt(coder->dimensions))
+			return false;
+	}
+	return true;
+}
+
+static int
+compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/*
+ * What 8-bit codes lose, relative to the distance to the nearest other value of
+ * the sample: the median over the values.
+ */
+static double
+relative_loss(HnswCoder *coder, const void *const *values, int count)
+{
+	uint32		dimensions = coder->dimensions;
+	Sq8Code    *code = palloc(hnsw_code_bytes(HNSW_CODE_SQ8, dimensions));
+	float	   *floats = palloc_extended(sizeof(float) * dimensions * count, MCXT_ALLOC_HUGE);
+	double	   *losses = palloc(sizeof(double) * count);
+	float	   *residuals = palloc(sizeof(float) * count);
+	bool		l1 = coder->metric == SQ8_L1;
+	int			n = 0;
+	int			num_losses = 0;
+	double		result;
+
+	for (int i = 0; i < count; i++)
+	{
+		const float *x = code_floats(coder, values[i], coder->floats);
+
+		if (x == NULL)
+			continue;
+		memcpy(&floats[(Size) n * dimensions], x, sizeof(float) * dimensions);
+		sq8_encode(coder->metric, x, dimensions, code);
+		residuals[n++] = code->residual;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		double		nearest = 0;
+
+		for (int j = 0; j < n; j++)
+		{
+			const float *a = &floats[(Size) i * dimensions];
+			const float *b = &floats[(Size) j * dimensions];
+			double		distance = l1 ? distance_kernels->l1_f32(a, b, dimensions) :
+				sqrt(distance_kernels->l2sq_f32(a, b, dimensions));
+
+			if (distance > 0 && (nearest == 0 || distance < nearest))
+				nearest = distance;
+		}
+		if (nearest > 0)
+			losses[num_losses++] = 2 * residuals[i] / nearest;
+	}
+	qsort(losses, num_losses, sizeof(double), compare_doubles);
+	result = num_losses > 0 ? losses[num_losses / 2] : 0;
+
+	pfree(residuals);
+	pfree(losses);
+	pfree(floats);
+	pfree(code);
+	return result;
+}
+
+HnswEncoding
+hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions, uint64 seed,
+					 const void *const *values, int count)
+{
+	HnswEncoding floats = {HNSW_CODE_FLOAT, false};
+	HnswEncoding plain = {HNSW_CODE_SQ8, false};
+	HnswEncoding rotated = {HNSW_CODE_SQ8, opclass->metric != METRIC_L1};
+	HnswCoder	coder;
+
+	if (dimensions <= MAX_SMALL_DIMENSIONS)
+		return floats;
+	if (count == 0)
+		return rotated;
+
+	hnsw_coder_init(&coder, opclass, dimensions, seed, plain);
+	if (is_lossless(&coder, values, count))
+		return plain;
+	hnsw_coder_init(&coder, opclass, dimensions, seed, rotated);
+	if (relative_loss(&coder, values, count) > MAX_RELATIVE_LOSS &&
+		hnsw_code_bytes(HNSW_CODE_FLOAT, dimensions) <= HNSW_PAGE_CAPACITY)
+		return floats;
+	return rotated;
+}
+
+/* ------------------------------------------------------------------------
+ * Exact distances and their bounds
+ * ------------------------------------------------------------------------
+ */
 
 void
 hnsw_check_dimensions(const HnswCoder *coder, const void *value)

@@ -221,7 +221,8 @@ StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 80, "on-disk format");
 
 typedef enum HnswCodeKind
 {
-	HNSW_CODE_SQ8 = 1			/* 8 bits a dimension, see quantize/sq8.h */
+	HNSW_CODE_SQ8 = 1,			/* 8 bits a dimension, see quantize/sq8.h */
+	HNSW_CODE_FLOAT = 2			/* float4 a dimension */
 } HnswCodeKind;
 
 /*

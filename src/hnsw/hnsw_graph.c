@@ -140,7 +140,7 @@ add_further_row(HnswGraph *graph, HnswElement element, ItemPointer tid)
 }
 
 static void
-add_element(HnswGraph *graph, const Sq8Code *code, uint64 hash,
+add_element(HnswGraph *graph, const HnswCode *code, uint64 hash,
 			ItemPointer tid)
 {
 	HnswElement		element = graph->num_elements;
@@ -166,7 +166,7 @@ add_element(HnswGraph *graph, const Sq8Code *code, uint64 hash,
 }
 
 void
-hnsw_graph_add(HnswGraph *graph, const Sq8Code *code, uint64 hash,
+hnsw_graph_add(HnswGraph *graph, const HnswCode *code, uint64 hash,
 			   ItemPointer tid)
 {
 	bool		found;
@@ -176,8 +176,8 @@ hnsw_graph_add(HnswGraph *graph, const Sq8Code *code, uint64 hash,
 								&found);
 	if (!found)
 		value->element = graph->num_elements;
-	else if (memcmp(code, hnsw_graph_code(graph, value->element),
-					SQ8_CODE_BYTES(graph->coder->dimensions)) == 0)
+	else if (hnsw_codes_equal(graph->coder, code,
+							  hnsw_graph_code(graph, value->element)))
 	{
 		add_further_row(graph, value->element, tid);
 		return;
@@ -238,6 +238,7 @@ hnsw_graph_worker_init(HnswGraphWorker *worker, HnswGraph *graph)
 	worker->beam = MemoryContextAlloc(context,
 									  sizeof(HnswGraphCandidate) * (ef + 1));
 	worker->hop = MemoryContextAlloc(context, sizeof(HnswElement) * capacity);
+	worker->distances = MemoryContextAlloc(context, sizeof(float) * capacity);
 	worker->candidates = MemoryContextAlloc(context,
 											sizeof(HnswNeighbour) * ef);
 	worker->old_list = MemoryContextAlloc(context, sizeof(HnswNeighbour) *
@@ -279,7 +280,7 @@ start_visiting(HnswGraphWorker *worker)
 
 /* Walk to ever nearer neighbours on an upper level. */
 static HnswGraphCandidate
-descend(const HnswGraph *graph, const Sq8Code *code, HnswGraphCandidate from,
+descend(const HnswGraph *graph, const HnswCode *code, HnswGraphCandidate from,
 		int level)
 {
 	HnswElement last;
@@ -347,12 +348,13 @@ offer(HnswGraphWorker *worker, HnswElement element, float distance)
  * elements found, by ascending distance.
  */
 static void
-search_level(HnswGraphWorker *worker, const Sq8Code *code,
+search_level(HnswGraphWorker *worker, const HnswCode *code,
 			 HnswGraphCandidate start, int level)
 {
 	const HnswGraph	   *graph = worker->graph;
 	HnswGraphCandidate *beam = worker->beam;
 	HnswElement		   *hop = worker->hop;
+	float			   *distances = worker->distances;
 	uint8			   *visited = worker->visited;
 	uint8				epoch;
 	int					next = 0;
@@ -374,31 +376,34 @@ search_level(HnswGraphWorker *worker, const Sq8Code *code,
 			continue;
 		}
 
+		/*
+		 * Three loops rather than one: only the last has branches that
+		 * cannot be predicted, so the CPU works on several codes at a time.
+		 */
 		list = hnsw_graph_list(graph, beam[next].element, level);
 		beam[next].element |= EXPANDED;
 		for (int i = 0; i < list->count; i++)
 		{
 			HnswElement neighbour = HNSW_EDGE_TARGET(list->edges[i]);
 
-			if (visited[neighbour] != epoch)
-			{
-				visited[neighbour] = epoch;
-				prefetch_code(graph, neighbour);
-				hop[fresh++] = neighbour;
-			}
+			hop[fresh] = neighbour;
+			fresh += visited[neighbour] != epoch;
+			visited[neighbour] = epoch;
 		}
 
 		next++;
+		for (int i = 0; i < fresh; i++)
+			prefetch_code(graph, hop[i]);
 		if (next < worker->beam_count)
 			prefetch_list(graph, beam[next].element, level);
 		for (int i = 0; i < fresh; i++)
-		{
-			float distance;
-			int	  place;
+			distances[i] = hnsw_code_distance(graph->coder, code,
+											  hnsw_graph_code(graph, hop[i]));
 
-			distance = hnsw_code_distance(graph->coder, code,
-										  hnsw_graph_code(graph, hop[i]));
-			place = offer(worker, hop[i], distance);
+		for (int i = 0; i < fresh; i++)
+		{
+			int place = offer(worker, hop[i], distances[i]);
+
 			if (place <= next)
 			{
 				next = place;
@@ -532,7 +537,7 @@ static void
 connect(HnswGraphWorker *worker, HnswElement element, int level)
 {
 	const HnswGraph *graph = worker->graph;
-	const Sq8Code	*code = hnsw_graph_code(graph, element);
+	const HnswCode	*code = hnsw_graph_code(graph, element);
 	HnswGraphList	*list = hnsw_graph_list(graph, element, level);
 	float *distances = list_distances(list, hnsw_graph_capacity(graph, level));
 	HnswNeighbour *neighbours = worker->candidates;
@@ -581,7 +586,7 @@ connect(HnswGraphWorker *worker, HnswElement element, int level)
  * The nearest element found on a level, walking from the entry point.
  */
 static HnswGraphCandidate
-find_nearest(const HnswGraph *graph, const Sq8Code *code, int level)
+find_nearest(const HnswGraph *graph, const HnswCode *code, int level)
 {
 	HnswGraphCandidate nearest;
 
@@ -599,7 +604,7 @@ hnsw_graph_link(HnswGraphWorker *worker, HnswElement element,
 				HnswElement start)
 {
 	HnswGraph		  *graph = worker->graph;
-	const Sq8Code	  *code = hnsw_graph_code(graph, element);
+	const HnswCode	  *code = hnsw_graph_code(graph, element);
 	int				   level = hnsw_graph_level(graph, element);
 	HnswGraphCandidate nearest;
 

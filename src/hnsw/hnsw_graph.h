@@ -86,6 +86,7 @@ typedef struct HnswGraphWorker
 	HnswGraphCandidate *beam; /* ef_construction + 1 */
 	int					beam_count;
 	HnswElement		   *hop;		/* 2m */
+	float			   *distances;	/* of hop */
 	HnswNeighbour	   *candidates; /* for new lists: ef_construction */
 	HnswNeighbour	   *old_list;	/* for lists selected again: 2m + 1 */
 } HnswGraphWorker;
@@ -98,7 +99,7 @@ extern Size hnsw_graph_memory(const HnswGraph *graph, uint32 elements,
  * Add a row.  hash is that of the exact value: rows of equal hash and code
  * share an element.
  */
-extern void hnsw_graph_add(HnswGraph *graph, const Sq8Code *code, uint64 hash,
+extern void hnsw_graph_add(HnswGraph *graph, const HnswCode *code, uint64 hash,
 						   ItemPointer tid);
 
 /* No more rows: give levels, make room for the lists. */
@@ -130,11 +131,11 @@ extern uint32 hnsw_graph_order(const HnswGraph *graph, HnswElement *order);
 
 extern void hnsw_graph_free(HnswGraph *graph);
 
-static inline const Sq8Code *
+static inline const HnswCode *
 hnsw_graph_code(const HnswGraph *graph, HnswElement element)
 {
-	return (const Sq8Code *) (graph->codes +
-							  (Size) element * graph->geometry.code_bytes);
+	return (const HnswCode *) (graph->codes +
+							   (Size) element * graph->geometry.code_bytes);
 }
 
 static inline int

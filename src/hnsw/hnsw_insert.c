@@ -158,7 +158,7 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 	HnswElement target = HNSW_EDGE_TARGET(new_edge);
 	HnswNeighbour *candidates;
 	char	   *codes;
-	Sq8Code    *base;
+	HnswCode    *base;
 	bool		taken = false;
 	int			kept;
 
@@ -185,11 +185,11 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 	/* full: select among the old edges and the new one */
 	candidates = palloc(sizeof(HnswNeighbour) * (count + 1));
 	codes = palloc((Size) index->geometry.code_bytes * (count + 2));
-	base = (Sq8Code *) (codes + (Size) index->geometry.code_bytes * (count + 1));
+	base = (HnswCode *) (codes + (Size) index->geometry.code_bytes * (count + 1));
 	hnsw_read_code(index, element, base);
 	for (uint32 i = 0; i <= count; i++)
 	{
-		Sq8Code    *code = (Sq8Code *) (codes + (Size) index->geometry.code_bytes * i);
+		HnswCode    *code = (HnswCode *) (codes + (Size) index->geometry.code_bytes * i);
 
 		candidates[i].edge = i < count ? edges[i] : new_edge;
 		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
@@ -422,7 +422,7 @@ choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live, int
 
 	for (int i = 0; i < num_candidates; i++)
 	{
-		Sq8Code    *code = (Sq8Code *) (codes + (Size) index->geometry.code_bytes * i);
+		HnswCode    *code = (HnswCode *) (codes + (Size) index->geometry.code_bytes * i);
 
 		hnsw_read_code(index, live[i].element, code);
 		candidates[i].code = code;
@@ -561,7 +561,7 @@ insert_between(HnswIndex *index, HnswElement element, HnswElement other)
 bool
 hnsw_attach_element(HnswIndex *index, HnswElement element, const HnswNumberSet *allowed)
 {
-	Sq8Code    *code = palloc(index->geometry.code_bytes);
+	HnswCode    *code = palloc(index->geometry.code_bytes);
 	HnswEntryPoint entry = hnsw_read_entry_point(index);
 	HnswCandidate start[2];
 	HnswQuery	query;
@@ -639,11 +639,11 @@ link_upper_levels(HnswSearch *search, HnswEntryPoint entry, HnswElement element,
  * Find an element of equal value among the nearest and add the row to it.
  */
 static bool
-add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live, const Sq8Code *code,
+add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live, const HnswCode *code,
 			 uint64 hash, ItemPointer tid)
 {
 	bool		added = false;
-	Sq8Code    *theirs = NULL;
+	HnswCode    *theirs = NULL;
 
 	for (int i = 0; i < num_live && !added; i++)
 	{
@@ -652,7 +652,7 @@ add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live, const Sq
 		if (theirs == NULL)
 			theirs = palloc(index->geometry.code_bytes);
 		hnsw_read_code(index, live[i].element, theirs);
-		if (memcmp(theirs, code, SQ8_CODE_BYTES(index->dimensions)) == 0)
+		if (hnsw_codes_equal(&index->coder, theirs, code))
 			added = hnsw_add_row(index, live[i].element, hash, tid) == HNSW_ROW_ADDED;
 	}
 	return added;
@@ -676,7 +676,7 @@ attach_new_element(HnswIndex *index, HnswElement element)
 void
 hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 {
-	Sq8Code    *code = palloc0(index->geometry.code_bytes);
+	HnswCode    *code = palloc0(index->geometry.code_bytes);
 	uint32	   *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
 	uint32		count = 0;
 	HnswEntryPoint entry;
@@ -727,7 +727,7 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 void
 hnsw_link_element(HnswIndex *index, HnswElement element)
 {
-	Sq8Code    *code = palloc(index->geometry.code_bytes);
+	HnswCode    *code = palloc(index->geometry.code_bytes);
 	uint32	   *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
 	HnswQuery	query;
 	HnswSearch	search;

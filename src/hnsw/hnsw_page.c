@@ -28,7 +28,7 @@ typedef struct HnswCache
 	uint32		ef_construction;
 	uint32		code_bytes;
 	uint64		seed;
-	bool		rotated;
+	HnswEncoding encoding;
 	HnswDirectory directory;	/* last: variable length */
 } HnswCache;
 
@@ -135,8 +135,10 @@ check_metapage(Relation rel, Page page)
 		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
-		meta->code_kind != HNSW_CODE_SQ8 || meta->rotated > 1 ||
-		meta->code_bytes != HNSW_CODE_BYTES(meta->dimensions) ||
+		(meta->code_kind != HNSW_CODE_SQ8 && meta->code_kind != HNSW_CODE_FLOAT) ||
+		meta->rotated > 1 ||
+		meta->code_bytes != hnsw_code_bytes(meta->code_kind, meta->dimensions) ||
+		meta->code_bytes > HNSW_PAGE_CAPACITY ||
 		meta->num_extents > HNSW_MAX_EXTENTS ||
 		meta->entry_level > HNSW_MAX_LEVEL)
 		report_bad_page(rel, HNSW_META_BLKNO, "The metapage has values out of range.");
@@ -187,7 +189,8 @@ cache_metapage(Relation rel, Page page)
 	cache->ef_construction = meta->ef_construction;
 	cache->code_bytes = meta->code_bytes;
 	cache->seed = meta->seed;
-	cache->rotated = meta->rotated != 0;
+	cache->encoding.kind = meta->code_kind;
+	cache->encoding.rotated = meta->rotated != 0;
 	cache->directory.num_extents = meta->num_extents;
 	hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
 	for (uint32 i = 0; i < meta->num_extents; i++)
@@ -261,9 +264,20 @@ hnsw_open(Relation rel)
 	hnsw_geometry_init(&index->geometry, cache->m, cache->code_bytes);
 	copy_directory(index);
 	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
-					cache->rotated);
+					cache->encoding);
 	index->lock_codes = RecoveryInProgress();
 	return index;
+}
+
+void
+hnsw_set_encoding(HnswIndex *index, HnswEncoding encoding)
+{
+	VectorOpclass opclass = index->coder.opclass;
+
+	Assert(index->building && index->directory->num_extents == 0);
+	hnsw_geometry_init(&index->geometry, index->m,
+					   hnsw_code_bytes(encoding.kind, index->dimensions));
+	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed, encoding);
 }
 
 HnswEntryPoint
@@ -477,7 +491,7 @@ hnsw_end_code_read(HnswIndex *index, Buffer buffer)
 }
 
 void
-hnsw_read_code(HnswIndex *index, HnswElement element, Sq8Code *code)
+hnsw_read_code(HnswIndex *index, HnswElement element, HnswCode *code)
 {
 	HnswPlace	at = hnsw_code_place(index, element);
 	Buffer		buffer = hnsw_pin_page(index, at.block);
@@ -511,7 +525,7 @@ hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass)
 
 void
 hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
-					 const VectorOpclass *opclass, uint64 seed, bool rotated)
+					 const VectorOpclass *opclass, uint64 seed, HnswEncoding encoding)
 {
 	Buffer		buffer = ReadBufferExtended(rel, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
 	Page		page = BufferGetPage(buffer);
@@ -528,10 +542,10 @@ hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 	meta->dimensions = dimensions;
 	meta->m = hnsw_option_m(rel);
 	meta->ef_construction = hnsw_option_ef_construction(rel);
-	meta->code_bytes = HNSW_CODE_BYTES(dimensions);
-	meta->code_kind = HNSW_CODE_SQ8;
+	meta->code_bytes = hnsw_code_bytes(encoding.kind, dimensions);
+	meta->code_kind = encoding.kind;
 	meta->metric = opclass->metric;
-	meta->rotated = rotated;
+	meta->rotated = encoding.rotated;
 	meta->seed = seed;
 	meta->entry_point = HNSW_NONE;
 	for (int i = 0; i < HNSW_SUPPLY_KINDS; i++)

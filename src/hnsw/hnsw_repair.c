@@ -255,7 +255,7 @@ repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *
 	uint32		capacity = hnsw_list_capacity(index, level);
 	uint32	   *their_edges = palloc(sizeof(uint32) * capacity);
 	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * capacity * (capacity + 1));
-	Sq8Code    *base = palloc(index->geometry.code_bytes);
+	HnswCode    *base = palloc(index->geometry.code_bytes);
 	uint32		live = 0;
 	uint32		num_candidates;
 	int			kept;
@@ -290,7 +290,7 @@ repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *
 	hnsw_read_code(index, element, base);
 	for (uint32 i = 0; i < num_candidates; i++)
 	{
-		Sq8Code    *code = palloc(index->geometry.code_bytes);
+		HnswCode    *code = palloc(index->geometry.code_bytes);
 
 		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
 		candidates[i].code = code;

@@ -52,7 +52,7 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
 }
 
 static inline void
-prefetch_code(const Sq8Code *code, Size bytes)
+prefetch_code(const HnswCode *code, Size bytes)
 {
 	const char *p = (const char *) code;
 
@@ -62,13 +62,12 @@ prefetch_code(const Sq8Code *code, Size bytes)
 }
 
 static inline HnswCandidate
-make_candidate(HnswSearch *search, HnswElement element, const Sq8Code *code)
+make_candidate(HnswSearch *search, HnswElement element, const HnswCode *code)
 {
 	HnswCandidate candidate;
 
 	candidate.element = element;
-	candidate.distance = sq8_query_distance(&search->query->sq8, code);
-	candidate.error = sq8_error_bound(&search->query->sq8, code);
+	candidate.distance = hnsw_query_distance(search->query, code, &candidate.error);
 	return candidate;
 }
 
@@ -83,12 +82,12 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 {
 	HnswIndex  *index = search->index;
 	Buffer		buffer = InvalidBuffer;
-	const Sq8Code *code = NULL;
+	const HnswCode *code = NULL;
 
 	for (int i = -1; i < count; i++)
 	{
 		Buffer		next_buffer = InvalidBuffer;
-		const Sq8Code *next_code = NULL;
+		const HnswCode *next_code = NULL;
 
 		if (i + 1 < count)
 		{

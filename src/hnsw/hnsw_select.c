@@ -46,7 +46,7 @@ count_protected(const HnswNeighbour *neighbours, int count)
 }
 
 static inline void
-prefetch_code(const Sq8Code *code)
+prefetch_code(const HnswCode *code)
 {
 	for (int i = 0; i < PREFETCH_BYTES; i += CACHE_LINE_BYTES)
 		__builtin_prefetch((const char *) code + i);
