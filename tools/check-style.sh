@@ -69,8 +69,15 @@ compile()
 	result $status "$1 compiles without warnings" "$log.messages"
 }
 
+# The clang that the server's bitcode is made with need not be on the PATH.
+makefile=$(dirname "$("$pg_config" --pgxs)")/../Makefile.global
+server_clang=$(sed -n 's/^CLANG = *//p' "$makefile")
+
 for compiler in gcc clang; do
-	command=$(command -v $compiler || command -v $compiler-14)
+	command=$(command -v $compiler)
+	if [ $compiler = clang ] && [ -n "$server_clang" ]; then
+		command=$(command -v "$server_clang")
+	fi
 	if [ -z "$command" ]; then
 		skip "$compiler compiles without warnings" "no $compiler"
 	elif [ $compiler = gcc ]; then
