@@ -101,7 +101,7 @@ private_install()
 	for kind in bindir pkglibdir sharedir libdir includedir includedir-server; do
 		path=$("$pg_config" --$kind)
 		[ -d "$path" ] || continue
-		[ -e "$dir$path" ] && [ "$kind" != pkglibdir ] && continue
+		[ -e "$dir$path" ] && continue
 		case $kind in
 			bindir)
 				mkdir -p "$dir$path" && cp -aL "$path/." "$dir$path/" ;;
