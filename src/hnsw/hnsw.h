@@ -108,11 +108,24 @@ extern HnswPlace hnsw_list_place(HnswIndex *index, HnswElement element, int leve
 extern HnswPlace hnsw_code_place(HnswIndex *index, HnswElement element);
 extern int	hnsw_level(HnswIndex *index, HnswElement element);
 
+/* All numbers are below this one. */
+static inline HnswElement
+hnsw_end_number(const HnswIndex *index)
+{
+	const HnswDirectory *directory = index->directory;
+
+	return directory->num_extents == 0 ? 0 :
+		directory->extents[directory->num_extents - 1].end;
+}
+
 static inline uint32
 hnsw_list_capacity(const HnswIndex *index, int level)
 {
 	return level == 0 ? 2 * index->m : index->m;
 }
+
+/* Raise ERRCODE_INDEX_CORRUPTED: the chain of rows of an element. */
+extern void hnsw_report_broken_chain(const HnswIndex *index, HnswElement element) pg_attribute_noreturn();
 
 /* Pin a page; raise ERRCODE_INDEX_CORRUPTED unless it is of that kind. */
 extern Buffer hnsw_pin_page(HnswIndex *index, BlockNumber block);
@@ -263,6 +276,12 @@ extern void hnsw_search_level(HnswSearch *search, const HnswCandidate *start, in
 							  int level, int ef);
 
 /*
+ * Descend from the entry point, then search a level from what was found, and
+ * on level 0 from the entry point itself, too.
+ */
+extern void hnsw_search_from(HnswSearch *search, HnswEntryPoint from, int level, int ef);
+
+/*
  * Widen the beam by `more` candidates and go on.  False if nothing is left.
  */
 extern bool hnsw_search_widen(HnswSearch *search, int more);
@@ -363,6 +382,12 @@ extern void hnsw_link_element(HnswIndex *index, HnswElement element);
  */
 extern bool hnsw_attach_element(HnswIndex *index, HnswElement element,
 								const HnswNumberSet *allowed);
+
+/*
+ * Link an element on one of its upper levels, by a search, instead of what it
+ * is linked with there.
+ */
+extern void hnsw_link_upper_level(HnswIndex *index, HnswElement element, int level);
 
 /* Change the entry point if it still is the expected one. */
 extern bool hnsw_replace_entry_point(HnswIndex *index, HnswElement expected,

@@ -128,6 +128,59 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 }
 
 /*
+ * The extent of an entries page of a supply, in the directory copied last;
+ * NULL if there is none.
+ */
+static const HnswExtentLayout *
+find_supply_extent(HnswIndex *index, BlockNumber block, HnswSupplyKind kind)
+{
+	HnswDirectory *directory = index->directory;
+
+	for (int i = (int) directory->num_extents - 1; i >= 0; i--)
+	{
+		const HnswExtentLayout *extent = &directory->extents[i];
+
+		if (block >= extent->entries && block < extent->lists)
+			return (block - extent->entries < extent->element_pages) ==
+				(kind == HNSW_SUPPLY_ELEMENTS) ? extent : NULL;
+	}
+	return NULL;
+}
+
+static void
+report_bad_supply(HnswIndex *index, BlockNumber block)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has a wrong supply of entries: block %u",
+					RelationGetRelationName(index->rel), block),
+			 errhint("Please REINDEX it.")));
+}
+
+/*
+ * First number of an entries page, and how many of the supply's kind it has.
+ */
+static HnswElement
+page_numbers(HnswIndex *index, BlockNumber block, HnswSupplyKind kind, uint32 *count)
+{
+	uint32		per_page = index->geometry.entries_per_page;
+	const HnswExtentLayout *extent = find_supply_extent(index, block, kind);
+	uint32		offset;
+
+	if (extent == NULL)
+	{
+		/* the index may have grown since the copy was made */
+		hnsw_refresh_directory(index);
+		extent = find_supply_extent(index, block, kind);
+		if (extent == NULL)
+			report_bad_supply(index, block);
+	}
+	offset = (block - extent->entries) * per_page;
+	*count = kind == HNSW_SUPPLY_ROWS ? per_page : Min(per_page, extent->elements - offset);
+	return extent->first + offset;
+}
+
+/*
  * The page that a supply gives out slots from, other than `full`.
  */
 static BlockNumber
@@ -136,6 +189,7 @@ insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 	for (;;)
 	{
 		HnswEdit	edit;
+		HnswMetaPageData *meta;
 		HnswSupply *supply;
 		BlockNumber block;
 		int			meta_page;
@@ -155,20 +209,26 @@ insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 
 		hnsw_edit_start(&edit, index);
 		meta_page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
-		supply = &HnswPageGetMeta(hnsw_edit_peek(&edit, meta_page))->supply[kind];
-		if (supply->insert_block != block)
+		meta = HnswPageGetMeta(hnsw_edit_peek(&edit, meta_page));
+		supply = &meta->supply[kind];
+		if (supply->insert_block != block ||
+			meta->num_extents != index->directory->num_extents)
 		{
 			/* somebody else was here */
 			hnsw_edit_abort(&edit);
+			hnsw_refresh_directory(index);
 			continue;
 		}
 
 		if (supply->free_head != InvalidBlockNumber)
 		{
 			BlockNumber next = supply->free_head;
-			int			page = hnsw_edit_lock(&edit, next, HNSW_PAGE_ENTRIES);
 			HnswPageHeader *header;
+			int			page;
 
+			if (find_supply_extent(index, next, kind) == NULL)
+				report_bad_supply(index, next);
+			page = hnsw_edit_lock(&edit, next, HNSW_PAGE_ENTRIES);
 			header = HnswPageGetHeader(hnsw_edit_image(&edit, page, HNSW_PAGE_ENTRIES));
 			supply = &HnswPageGetMeta(hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))->supply[kind];
 			supply->free_head = header->next_free == next ? InvalidBlockNumber : header->next_free;
@@ -179,6 +239,8 @@ insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 		}
 		if (supply->fresh_block != supply->fresh_end)
 		{
+			if (find_supply_extent(index, supply->fresh_block, kind) == NULL)
+				report_bad_supply(index, supply->fresh_block);
 			supply = &HnswPageGetMeta(hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))->supply[kind];
 			supply->insert_block = supply->fresh_block++;
 			block = supply->insert_block;
@@ -188,42 +250,6 @@ insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 		hnsw_edit_abort(&edit);
 		grow(index, kind);
 	}
-}
-
-/*
- * First number of an entries page, and how many of the supply's kind it has.
- */
-static HnswElement
-page_numbers(HnswIndex *index, BlockNumber block, HnswSupplyKind kind, uint32 *count)
-{
-	uint32		per_page = index->geometry.entries_per_page;
-
-	for (int attempt = 0; attempt < 2; attempt++)
-	{
-		HnswDirectory *directory = index->directory;
-
-		for (int i = (int) directory->num_extents - 1; i >= 0; i--)
-		{
-			const HnswExtentLayout *extent = &directory->extents[i];
-			uint32		offset;
-
-			if (block < extent->entries || block >= extent->lists)
-				continue;
-			offset = (block - extent->entries) * per_page;
-			if ((block - extent->entries < extent->element_pages) !=
-				(kind == HNSW_SUPPLY_ELEMENTS))
-				break;
-			*count = kind == HNSW_SUPPLY_ROWS ? per_page :
-				Min(per_page, extent->elements - offset);
-			return extent->first + offset;
-		}
-		hnsw_refresh_directory(index);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" has a wrong supply of entries: block %u",
-					RelationGetRelationName(index->rel), block),
-			 errhint("Please REINDEX it.")));
 }
 
 /*

@@ -67,7 +67,14 @@ hnsw_edit_lock(HnswEdit *edit, BlockNumber block, HnswPageKind kind)
 	Buffer		buffer;
 
 	Assert(n < HNSW_EDIT_MAX_PAGES);
-	Assert(n == 0 || BufferGetBlockNumber(edit->buffers[n - 1]) < block);
+
+	/* waiting for a page locked already would be for ever */
+	if (n > 0 && BufferGetBlockNumber(edit->buffers[n - 1]) >= block)
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to block %u out of order",
+						RelationGetRelationName(edit->index->rel), block),
+				 errhint("Please REINDEX it.")));
 
 	buffer = hnsw_pin_page(edit->index, block);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);

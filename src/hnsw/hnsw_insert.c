@@ -27,7 +27,6 @@
 typedef struct ListChange
 {
 	HnswElement element;
-	uint32		new_edge;		/* what the change adds, for add_backlinks */
 	HnswPlace	at;
 	uint32	   *expected;		/* what it was computed from */
 	uint32		expected_count;
@@ -133,7 +132,6 @@ hnsw_replace_list(HnswIndex *index, HnswElement element, int level,
 	ListChange	change;
 
 	change.element = element;
-	change.new_edge = HNSW_NONE;
 	change.at = hnsw_list_place(index, element, level);
 	change.expected = (uint32 *) expected;
 	change.expected_count = expected_count;
@@ -281,37 +279,31 @@ hnsw_add_protected_edge(HnswIndex *index, HnswElement element, HnswElement targe
 }
 
 /*
- * Give all elements of a new element's list on a level an edge back to it.
- * False if the list has no parent, or its parent has too many children by now.
+ * Give all elements of a new element's list on a level an edge back to it, but
+ * for the parent, which has one already.
  */
-static bool
+static void
 add_backlinks(HnswIndex *index, HnswElement element, int level, const uint32 *edges,
 			  uint32 count)
 {
 	uint32		capacity = hnsw_list_capacity(index, level);
 	ListChange *changes = palloc(sizeof(ListChange) * count);
 	int			num_changes = 0;
-	bool		has_parent = false;
 
 	for (uint32 i = 0; i < count; i++)
 	{
 		ListChange *change = &changes[num_changes];
 
-		change->element = HNSW_EDGE_TARGET(edges[i]);
-		change->new_edge = element | (edges[i] & HNSW_PROTECTED);
+		if (HNSW_EDGE_IS_PROTECTED(edges[i]))
+			continue;
+		change->element = edges[i];
 		change->at = hnsw_list_place(index, change->element, level);
 		change->expected = palloc(sizeof(uint32) * capacity);
 		change->edges = palloc(sizeof(uint32) * (capacity + 1));
 		change->done = false;
 		change->expected_count = hnsw_read_list(index, change->element, level, change->expected);
-		if (HNSW_EDGE_IS_PROTECTED(edges[i]))
-		{
-			if (count_protected(change->expected, change->expected_count) >= index->m)
-				continue;
-			has_parent = true;
-		}
 		if (list_with_edge(index, change->element, level, change->expected,
-						   change->expected_count, change->new_edge,
+						   change->expected_count, element,
 						   change->edges, &change->count))
 			num_changes++;
 	}
@@ -320,11 +312,9 @@ add_backlinks(HnswIndex *index, HnswElement element, int level, const uint32 *ed
 	/* lists that others changed in the meantime, one by one */
 	for (int i = 0; i < num_changes; i++)
 	{
-		if (!changes[i].done &&
-			!add_edge(index, changes[i].element, level, changes[i].new_edge, index->m))
-			has_parent = false;
+		if (!changes[i].done)
+			hnsw_add_edge(index, changes[i].element, level, element);
 	}
-	return has_parent;
 }
 
 /* ------------------------------------------------------------------------
@@ -349,18 +339,18 @@ typedef struct LiveCandidate
 } LiveCandidate;
 
 /*
- * Append the beam's live elements from position `from` on.  Ghosts and dying
- * elements are passed through by searches, but get no new edges.
+ * Append the beam's live elements.  Ghosts and dying elements are passed
+ * through by searches, but get no new edges.
  */
 static int
-append_live(HnswSearch *search, int from, LiveCandidate *live, int count)
+append_live(HnswSearch *search, HnswElement except, LiveCandidate *live, int count)
 {
-	for (int i = from; i < search->beam_count; i++)
+	for (int i = 0; i < search->beam_count; i++)
 	{
 		HnswElement element = HnswCandidateElement(&search->beam[i]);
 		HnswEntry	entry = hnsw_read_entry(search->index, element);
 
-		if (entry.state != HNSW_ENTRY_ELEMENT ||
+		if (element == except || entry.state != HNSW_ENTRY_ELEMENT ||
 			(!ItemPointerIsValid(&entry.tid) && entry.next == HNSW_NONE))
 			continue;
 		live[count].distance = search->beam[i].distance;
@@ -373,31 +363,31 @@ append_live(HnswSearch *search, int from, LiveCandidate *live, int count)
 }
 
 /*
- * Search a level for live elements near the query.  *live is palloc'd.  The
+ * Search a level for live elements near the query, `except` one that may be
+ * there already.  *live is palloc'd.  The
  * search is widened while it meets hardly any live element, and goes on to the
  * end of the graph rather than finding none.
  */
 static int
-find_live(HnswSearch *search, const HnswCandidate *start, int level, LiveCandidate **live)
+find_live(HnswSearch *search, HnswEntryPoint entry, int level, HnswElement except,
+		  LiveCandidate **live)
 {
 	HnswIndex  *index = search->index;
 	int			wanted = Min((int) index->m, (int) index->ef_construction);
 	int			count = 0;
-	int			seen = 0;
 
 	*live = NULL;
-	hnsw_search_level(search, start, 1, level, index->ef_construction);
+	hnsw_search_from(search, entry, level, index->ef_construction);
 	for (int round = 0;; round++)
 	{
 		Size		size = sizeof(LiveCandidate) * (count + search->beam_count + 1);
 
 		*live = *live == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) :
 			repalloc_huge(*live, size);
-		count = append_live(search, 0, *live, count);
-		seen = search->beam_count;
+		count = append_live(search, except, *live, count);
 		if (count >= wanted || (count > 0 && round >= MAX_WIDENINGS_FOR_LIVE))
 			break;
-		hnsw_search_consume(search, seen);
+		hnsw_search_consume(search, search->beam_count);
 		if (!hnsw_search_widen(search, index->ef_construction))
 			break;
 	}
@@ -563,18 +553,13 @@ hnsw_attach_element(HnswIndex *index, HnswElement element, const HnswNumberSet *
 {
 	HnswCode    *code = palloc(index->geometry.code_bytes);
 	HnswEntryPoint entry = hnsw_read_entry_point(index);
-	HnswCandidate start[2];
 	HnswQuery	query;
 	HnswSearch	search;
 
 	hnsw_read_code(index, element, code);
 	hnsw_query_init_from_code(&query, &index->coder, code);
 	hnsw_search_init(&search, index, &query);
-
-	/* upper levels may lead to where level 0 does not lead back from */
-	start[0] = hnsw_search_descend(&search, entry, entry.level);
-	start[1] = hnsw_search_descend(&search, entry, 0);
-	hnsw_search_level(&search, start, 2, 0, index->ef_construction);
+	hnsw_search_from(&search, entry, 0, index->ef_construction);
 	do
 	{
 		for (int between = 0; between <= 1; between++)
@@ -606,33 +591,43 @@ hnsw_attach_element(HnswIndex *index, HnswElement element, const HnswNumberSet *
 	return false;
 }
 
-/* Link an element, which is in the graph on level 0, on its upper levels. */
+/*
+ * Link an element, which is in the graph on level 0, on an upper level, not
+ * above the entry point's.  Replaces the list that it has there.
+ */
 static void
-link_upper_levels(HnswSearch *search, HnswEntryPoint entry, HnswElement element, int level)
+link_upper_level(HnswSearch *search, HnswEntryPoint entry, HnswElement element, int level)
 {
 	HnswIndex  *index = search->index;
-	uint32	   *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
+	uint32		edges[HNSW_MAX_M];
+	uint32		old_edges[HNSW_MAX_M];
+	uint32		old_count;
+	LiveCandidate *live;
+	int			num_live = find_live(search, entry, level, element, &live);
+	uint32		count = choose_neighbours(index, live, num_live, level, edges);
 
-	for (int l = Min(level, entry.level); l >= 1; l--)
+	do
 	{
-		HnswCandidate start = hnsw_search_descend(search, entry, l);
-		LiveCandidate *live;
-		int			num_live = find_live(search, &start, l, &live);
-		uint32		count;
+		old_count = hnsw_read_list(index, element, level, old_edges);
+	} while (!hnsw_replace_list(index, element, level, old_edges, old_count, edges, count));
+	add_backlinks(index, element, level, edges, count);
+	pfree(live);
+}
 
-		/* the element itself cannot be found here yet */
-		count = choose_neighbours(index, live, num_live, l, edges);
-		for (;;)
-		{
-			uint32		old_edges[HNSW_MAX_M];
-			uint32		old_count = hnsw_read_list(index, element, l, old_edges);
+void
+hnsw_link_upper_level(HnswIndex *index, HnswElement element, int level)
+{
+	HnswCode   *code = palloc(index->geometry.code_bytes);
+	HnswEntryPoint entry = hnsw_read_entry_point(index);
+	HnswQuery	query;
+	HnswSearch	search;
 
-			if (hnsw_replace_list(index, element, l, old_edges, old_count, edges, count))
-				break;
-		}
-		(void) add_backlinks(index, element, l, edges, count);
-		pfree(live);
-	}
+	if (level > entry.level)
+		return;
+	hnsw_read_code(index, element, code);
+	hnsw_query_init_from_code(&query, &index->coder, code);
+	hnsw_search_init(&search, index, &query);
+	link_upper_level(&search, entry, element, level);
 }
 
 /*
@@ -659,12 +654,30 @@ add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live, const Hn
 }
 
 /*
- * For a new element none of whose neighbours has room for a child: there is
- * always a place between two others.
+ * Join a new element with its parent.  This comes before any other edge to it,
+ * so that whoever finds it, and may become its child, finds it joined.
  */
 static void
-attach_new_element(HnswIndex *index, HnswElement element)
+join_parent(HnswIndex *index, HnswElement element, uint32 *edges, uint32 count)
 {
+	uint32		old_edges[2 * HNSW_MAX_M];
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		uint32		old_count;
+
+		if (!HNSW_EDGE_IS_PROTECTED(edges[i]))
+			continue;
+		if (hnsw_add_protected_edge(index, HNSW_EDGE_TARGET(edges[i]), element, index->m))
+			return;
+
+		/* it got other children in the meantime; nobody knows us, so this works */
+		edges[i] = HNSW_EDGE_TARGET(edges[i]);
+		old_count = hnsw_read_list(index, element, 0, old_edges);
+		(void) hnsw_replace_list(index, element, 0, old_edges, old_count, edges, count);
+	}
+
+	/* none has room: there is always a place between two others */
 	if (!hnsw_attach_element(index, element, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
@@ -696,9 +709,8 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 	entry = hnsw_read_entry_point(index);
 	if (entry.element != HNSW_NONE)
 	{
-		HnswCandidate start = hnsw_search_descend(&search, entry, 0);
 		LiveCandidate *live;
-		int			num_live = find_live(&search, &start, 0, &live);
+		int			num_live = find_live(&search, entry, 0, HNSW_NONE, &live);
 
 		if (add_to_equal(index, live, num_live, code, hash, tid))
 			return;
@@ -713,12 +725,13 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 		return;
 	}
 
-	if (!add_backlinks(index, element, 0, edges, count))
-		attach_new_element(index, element);
+	join_parent(index, element, edges, count);
+	add_backlinks(index, element, 0, edges, count);
 	level = hnsw_level(index, element);
 	if (level > 0)
 	{
-		link_upper_levels(&search, entry, element, level);
+		for (int l = Min(level, entry.level); l >= 1; l--)
+			link_upper_level(&search, entry, element, l);
 		if (level > entry.level)
 			(void) set_entry_point(index, IF_HIGHER, HNSW_NONE, element, level);
 	}
@@ -746,18 +759,7 @@ hnsw_link_element(HnswIndex *index, HnswElement element)
 		if (entry.element == element)
 			return;
 		if (entry.element != HNSW_NONE)
-		{
-			HnswCandidate start = hnsw_search_descend(&search, entry, 0);
-
-			num_live = find_live(&search, &start, 0, &live);
-			for (int i = 0; i < num_live; i++)
-			{
-				if (live[i].element != element)
-					continue;
-				memmove(&live[i], &live[i + 1], sizeof(LiveCandidate) * (num_live - i - 1));
-				num_live--;
-			}
-		}
+			num_live = find_live(&search, entry, 0, element, &live);
 		if (num_live == 0)
 		{
 			/* this one becomes the graph, unless somebody else was faster */
@@ -770,8 +772,8 @@ hnsw_link_element(HnswIndex *index, HnswElement element)
 		count = choose_neighbours(index, live, num_live, 0, edges);
 		for (uint32 i = 0; i < count; i++)
 			(void) add_edge(index, element, 0, edges[i], hnsw_list_capacity(index, 0));
-		if (!add_backlinks(index, element, 0, edges, count))
-			attach_new_element(index, element);
+		join_parent(index, element, edges, count);
+		add_backlinks(index, element, 0, edges, count);
 		return;
 	}
 }

@@ -86,6 +86,16 @@ report_bad_page(Relation rel, BlockNumber block, const char *detail)
 			 errhint("Please REINDEX it.")));
 }
 
+void
+hnsw_report_broken_chain(const HnswIndex *index, HnswElement element)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has a broken chain of rows at element %u",
+					RelationGetRelationName(index->rel), element),
+			 errhint("Please REINDEX it.")));
+}
+
 /* Is it a page of ours and of that kind?  The buffer is pinned at least. */
 void
 hnsw_check_page(HnswIndex *index, Buffer buffer, HnswPageKind kind)
@@ -146,19 +156,28 @@ check_metapage(Relation rel, Page page)
 	{
 		HnswGeometry geometry;
 
+		BlockNumber end_block = HNSW_META_BLKNO + 1;
+		BlockNumber blocks = RelationGetNumberOfBlocks(rel);
+
 		hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
 		for (uint32 i = 0; i < meta->num_extents; i++)
 		{
 			HnswExtent *extent = &meta->extents[i];
 			HnswExtentLayout layout;
 
+			/* each is a run of pages of its own; none has more than 2^31 */
+			if (extent->start < end_block || extent->start >= blocks)
+				report_bad_page(rel, HNSW_META_BLKNO, "An extent has no pages of its own.");
 			if (extent->first != next || extent->elements > HNSW_MAX_ELEMENT ||
 				extent->row_pages > HNSW_MAX_ELEMENT / geometry.entries_per_page ||
 				(uint64) extent->first + extent->elements +
 				(uint64) extent->row_pages * geometry.entries_per_page > HNSW_MAX_ELEMENT)
 				report_bad_page(rel, HNSW_META_BLKNO, "The extents do not follow each other.");
 			hnsw_extent_layout(&geometry, extent, &layout);
+			if (layout.end_block <= extent->start || layout.end_block > blocks)
+				report_bad_page(rel, HNSW_META_BLKNO, "An extent goes beyond the end of the file.");
 			next = layout.end;
+			end_block = layout.end_block;
 		}
 		if (meta->entry_point != HNSW_NONE && meta->entry_point >= next)
 			report_bad_page(rel, HNSW_META_BLKNO, "The entry point lies beyond the extents.");

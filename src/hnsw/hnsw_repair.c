@@ -242,22 +242,59 @@ hnsw_bridge_dying(HnswRepair *repair)
  * ------------------------------------------------------------------------
  */
 
+static bool
+has_target(const HnswNeighbour *neighbours, int count, HnswElement target)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (HNSW_EDGE_TARGET(neighbours[i].edge) == target)
+			return true;
+	}
+	return false;
+}
+
 /*
- * Compute a list without dying elements: the live neighbours stay, and live
- * neighbours of the dying ones take free places if the selection heuristic
- * takes them.  Returns the number of edges.
+ * Append an edge to a live neighbour of a dying one that is not among the
+ * candidates; `skip` says where in its list to begin to look.
+ */
+static int
+append_neighbours(HnswRepair *repair, HnswElement element, HnswElement dying, int level,
+				  HnswElement skip, HnswNeighbour *candidates, int count, int limit)
+{
+	uint32		edges[2 * HNSW_MAX_M];
+	uint32		num_edges = hnsw_read_list(repair->index, dying, level, edges);
+
+	for (uint32 i = 0; i < num_edges && count < limit; i++)
+	{
+		HnswElement other = HNSW_EDGE_TARGET(edges[(i + skip) % num_edges]);
+
+		if (other == element || hnsw_set_has(&repair->dying, other) ||
+			has_target(candidates, count, other) ||
+			hnsw_read_entry(repair->index, other).state != HNSW_ENTRY_ELEMENT)
+			continue;
+		candidates[count++].edge = other;
+	}
+	return count;
+}
+
+/*
+ * Compute a list without dying elements.  The live neighbours stay.  Free
+ * places go to live neighbours of the dying ones: first to those that the
+ * selection heuristic takes; then one of each dying neighbour, another one for
+ * each list, so that long edges, which pruning never chooses but searches need,
+ * are inherited.  Returns the number of edges.
  */
 static uint32
 repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *edges,
 			  uint32 count, uint32 *result)
 {
 	HnswIndex  *index = repair->index;
-	uint32		capacity = hnsw_list_capacity(index, level);
-	uint32	   *their_edges = palloc(sizeof(uint32) * capacity);
-	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * capacity * (capacity + 1));
-	HnswCode    *base = palloc(index->geometry.code_bytes);
-	uint32		live = 0;
-	uint32		num_candidates;
+	int			capacity = hnsw_list_capacity(index, level);
+	int			max_candidates = capacity * (capacity + 1);
+	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * max_candidates);
+	HnswCode   *base = palloc(index->geometry.code_bytes);
+	int			live = 0;
+	int			num_candidates;
 	int			kept;
 
 	for (uint32 i = 0; i < count; i++)
@@ -268,29 +305,17 @@ repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *
 	num_candidates = live;
 	for (uint32 i = 0; i < count; i++)
 	{
-		HnswElement dying = HNSW_EDGE_TARGET(edges[i]);
-		uint32		their_count;
-
-		if (!hnsw_set_has(&repair->dying, dying))
-			continue;
-		their_count = hnsw_read_list(index, dying, level, their_edges);
-		for (uint32 j = 0; j < their_count; j++)
-		{
-			HnswElement other = HNSW_EDGE_TARGET(their_edges[j]);
-			bool		known = other == element || hnsw_set_has(&repair->dying, other);
-
-			for (uint32 k = 0; k < num_candidates && !known; k++)
-				known = HNSW_EDGE_TARGET(candidates[k].edge) == other;
-			if (!known && hnsw_read_entry(index, other).state == HNSW_ENTRY_ELEMENT)
-				candidates[num_candidates++].edge = other;
-		}
+		if (hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i])))
+			num_candidates = append_neighbours(repair, element, HNSW_EDGE_TARGET(edges[i]),
+											   level, 0, candidates, num_candidates,
+											   max_candidates);
 	}
 
 	/* live neighbours are protected for the selection, so that they stay */
 	hnsw_read_code(index, element, base);
-	for (uint32 i = 0; i < num_candidates; i++)
+	for (int i = 0; i < num_candidates; i++)
 	{
-		HnswCode    *code = palloc(index->geometry.code_bytes);
+		HnswCode   *code = palloc(index->geometry.code_bytes);
 
 		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
 		candidates[i].code = code;
@@ -299,6 +324,13 @@ repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *
 			candidates[i].edge |= HNSW_PROTECTED;
 	}
 	kept = hnsw_select_neighbours(&index->coder, candidates, num_candidates, capacity);
+	for (uint32 i = 0; i < count && kept < capacity; i++)
+	{
+		if (hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i])))
+			kept = append_neighbours(repair, element, HNSW_EDGE_TARGET(edges[i]), level,
+									 element, candidates, kept, kept + 1);
+	}
+
 	for (int i = 0; i < kept; i++)
 	{
 		result[i] = HNSW_EDGE_TARGET(candidates[i].edge);
@@ -317,30 +349,46 @@ repair_list(HnswRepair *repair, HnswElement element, int level)
 	HnswIndex  *index = repair->index;
 	uint32		edges[2 * HNSW_MAX_M];
 	uint32		result[2 * HNSW_MAX_M];
+	uint32		count;
+	uint32		new_count;
 
-	for (;;)
+	do
 	{
-		uint32		count = hnsw_read_list(index, element, level, edges);
-		uint32		new_count;
 		bool		damaged = false;
 
+		count = hnsw_read_list(index, element, level, edges);
 		for (uint32 i = 0; i < count && !damaged; i++)
 			damaged = hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i]));
 		if (!damaged)
 			return;
 		new_count = repaired_list(repair, element, level, edges, count, result);
-		if (hnsw_replace_list(index, element, level, edges, count, result, new_count))
-			return;
+	} while (!hnsw_replace_list(index, element, level, edges, count, result, new_count));
+
+	/* neighbours gained from dying ones have lost edges too: give them one */
+	for (uint32 i = 0; i < new_count; i++)
+	{
+		bool		gained = true;
+
+		for (uint32 j = 0; j < count && gained; j++)
+			gained = HNSW_EDGE_TARGET(result[i]) != HNSW_EDGE_TARGET(edges[j]);
+		if (gained)
+			hnsw_add_edge(index, HNSW_EDGE_TARGET(result[i]), level, element);
 	}
 }
 
 void
 hnsw_repair_element(HnswRepair *repair, HnswElement element)
 {
+	HnswIndex  *index = repair->index;
 	MemoryContext old_context = MemoryContextSwitchTo(repair->context);
 
-	for (int level = hnsw_level(repair->index, element); level >= 0; level--)
+	/* few elements are on upper levels, but all searches go through them */
+	for (int level = hnsw_level(index, element); level > 0; level--)
+	{
+		hnsw_link_upper_level(index, element, level);
 		repair_list(repair, element, level);
+	}
+	repair_list(repair, element, 0);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(repair->context);
 }

@@ -176,7 +176,6 @@ fetch_row(IndexScanDesc scan, ItemPointer tid, double *distance)
 		MemoryContextSwitchTo(old_context);
 	}
 
-	pgstat_count_heap_fetch(scan->indexRelation);
 	found = table_index_fetch_tuple(so->fetch, &heap_tid, scan->xs_snapshot, so->slot,
 									&call_again, NULL);
 	if (found && distance != NULL)
@@ -248,6 +247,7 @@ collect_rows(HnswScan *so, HnswElement element)
 		HnswEntry	again;
 		HnswElement next = head.next;
 		bool		intact = true;
+		uint32		steps = 0;
 
 		ready->num_rows = 0;
 		if (head.state != HNSW_ENTRY_ELEMENT)
@@ -262,7 +262,8 @@ collect_rows(HnswScan *so, HnswElement element)
 			HnswEntry	row = hnsw_read_entry(index, next);
 
 			CHECK_FOR_INTERRUPTS();
-			if (row.state != HNSW_ENTRY_ROW || row.hash_or_head != element)
+			if (row.state != HNSW_ENTRY_ROW || row.hash_or_head != element ||
+				++steps > hnsw_end_number(index))
 			{
 				intact = false;
 				break;
@@ -285,11 +286,7 @@ collect_rows(HnswScan *so, HnswElement element)
 		{
 			if (intact)
 				break;
-			ereport(ERROR,
-					(errcode(ERRCODE_INDEX_CORRUPTED),
-					 errmsg("index \"%s\" has a broken chain of rows at element %u",
-							RelationGetRelationName(index->rel), element),
-					 errhint("Please REINDEX it.")));
+			hnsw_report_broken_chain(index, element);
 		}
 	}
 
@@ -370,9 +367,7 @@ start_search(IndexScanDesc scan)
 	entry = hnsw_read_entry_point(so->index);
 	if (entry.element != HNSW_NONE)
 	{
-		HnswCandidate start = hnsw_search_descend(&so->search, entry, 0);
-
-		hnsw_search_level(&so->search, &start, 1, 0, hnsw_ef_search);
+		hnsw_search_from(&so->search, entry, 0, hnsw_ef_search);
 		take_beam(so);
 	}
 	MemoryContextSwitchTo(old_context);

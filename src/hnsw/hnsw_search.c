@@ -359,6 +359,22 @@ hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count, int
 	run(search);
 }
 
+/*
+ * The entry point is mostly far away and left in `rest` unexpanded, but a
+ * search that is widened far enough gets from it to every element.
+ */
+void
+hnsw_search_from(HnswSearch *search, HnswEntryPoint from, int level, int ef)
+{
+	HnswCandidate start[2];
+	int			count = 0;
+
+	if (level == 0)
+		start[count++] = hnsw_search_descend(search, from, from.level);
+	start[count++] = hnsw_search_descend(search, from, level);
+	hnsw_search_level(search, start, count, level, ef);
+}
+
 bool
 hnsw_search_widen(HnswSearch *search, int more)
 {

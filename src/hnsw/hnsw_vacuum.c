@@ -28,15 +28,6 @@
 #define GHOST_DIVISOR			20
 #define SMALL_INDEX_ELEMENTS	1000
 
-static inline uint64
-index_numbers(HnswIndex *index)
-{
-	HnswDirectory *directory = index->directory;
-
-	return directory->num_extents == 0 ? 0 :
-		directory->extents[directory->num_extents - 1].end;
-}
-
 /* ------------------------------------------------------------------------
  * Walking the entries
  * ------------------------------------------------------------------------
@@ -293,8 +284,10 @@ shorten_chain(HnswIndex *index, HnswElement head)
 {
 	HnswElement previous;
 	HnswElement current;
+	uint32		steps;
 
 restart:
+	steps = 0;
 	previous = head;
 	current = hnsw_read_entry(index, head).next;
 	while (current != HNSW_NONE)
@@ -302,12 +295,9 @@ restart:
 		HnswEntry	row = hnsw_read_entry(index, current);
 
 		VacuumDelayPoint();
-		if (row.state != HNSW_ENTRY_ROW || row.hash_or_head != head)
-			ereport(ERROR,
-					(errcode(ERRCODE_INDEX_CORRUPTED),
-					 errmsg("index \"%s\" has a broken chain of rows at element %u",
-							RelationGetRelationName(index->rel), head),
-					 errhint("Please REINDEX it.")));
+		if (row.state != HNSW_ENTRY_ROW || row.hash_or_head != head ||
+			++steps > hnsw_end_number(index))
+			hnsw_report_broken_chain(index, head);
 		if (ItemPointerIsValid(&row.tid))
 		{
 			previous = current;
@@ -573,7 +563,7 @@ static void
 remove_ghosts(VacuumState *state)
 {
 	HnswIndex  *index = state->index;
-	uint64		size = index_numbers(index);
+	uint64		size = hnsw_end_number(index);
 
 	state->repair.index = index;
 	state->repair.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw repair",
