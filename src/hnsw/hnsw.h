@@ -371,6 +371,13 @@ extern bool hnsw_add_protected_edge(HnswIndex *index, HnswElement element,
 									HnswElement target, uint32 max_protected);
 
 /*
+ * Add a protected edge even if it takes the place of another one.  Only for an
+ * element that cannot be reached yet: whatever it led to is no worse off.
+ */
+extern void hnsw_force_protected_edge(HnswIndex *index, HnswElement element,
+									  HnswElement target);
+
+/*
  * Link an element whose slot is written but which nothing points to: with live
  * elements near it, or as the entry point if there are none.
  */

@@ -489,12 +489,8 @@ hnsw_replace_entry_point(HnswIndex *index, HnswElement expected, HnswElement ele
 	return set_entry_point(index, IF_UNCHANGED, expected, element, level);
 }
 
-/*
- * Add a protected edge even if it takes the place of another one.  Only for an
- * element that cannot be reached yet: whatever it led to is no worse off.
- */
-static void
-force_protected_edge(HnswIndex *index, HnswElement element, HnswElement target)
+void
+hnsw_force_protected_edge(HnswIndex *index, HnswElement element, HnswElement target)
 {
 	uint32		edges[2 * HNSW_MAX_M];
 	uint32		new_edges[2 * HNSW_MAX_M];
@@ -503,7 +499,8 @@ force_protected_edge(HnswIndex *index, HnswElement element, HnswElement target)
 	{
 		uint32		count = hnsw_read_list(index, element, 0, edges);
 
-		memcpy(new_edges, edges, sizeof(uint32) * count);
+		/* move up, so that what was forced last is the last to go */
+		memcpy(new_edges, edges + 1, sizeof(uint32) * (count - 1));
 		new_edges[count - 1] = target | HNSW_PROTECTED;
 		if (hnsw_replace_list(index, element, 0, edges, count, new_edges, count))
 			return;
@@ -513,13 +510,12 @@ force_protected_edge(HnswIndex *index, HnswElement element, HnswElement target)
 /*
  * Put an element that cannot be reached between another one and one of its
  * protected neighbours, which takes no room in the other's list: first the
- * element leads to the neighbour, then the other one leads to the element
- * instead of the neighbour, which itself still leads to the other one.
+ * element leads to both, then the other one leads to the element instead of the
+ * neighbour, which itself still leads to the other one.
  */
 static bool
 insert_between(HnswIndex *index, HnswElement element, HnswElement other)
 {
-	uint32		capacity = hnsw_list_capacity(index, 0);
 	uint32		edges[2 * HNSW_MAX_M];
 	uint32		new_edges[2 * HNSW_MAX_M];
 	uint32		count = hnsw_read_list(index, other, 0, edges);
@@ -532,8 +528,8 @@ insert_between(HnswIndex *index, HnswElement element, HnswElement other)
 		if (!HNSW_EDGE_IS_PROTECTED(edges[i]) || neighbour == element ||
 			!is_live(index, neighbour))
 			continue;
-		force_protected_edge(index, element, neighbour);
-		(void) hnsw_add_protected_edge(index, element, other, capacity);
+		hnsw_force_protected_edge(index, element, neighbour);
+		hnsw_force_protected_edge(index, element, other);
 
 		for (uint32 j = 0; j < count; j++)
 		{
@@ -580,8 +576,7 @@ hnsw_attach_element(HnswIndex *index, HnswElement element, const HnswNumberSet *
 				}
 				else if (hnsw_add_protected_edge(index, parent, element, index->m))
 				{
-					(void) hnsw_add_protected_edge(index, element, parent,
-												   hnsw_list_capacity(index, 0));
+					hnsw_force_protected_edge(index, element, parent);
 					return true;
 				}
 			}

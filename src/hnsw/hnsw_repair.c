@@ -428,7 +428,7 @@ promote_edges(HnswRepair *repair, Traversal *t)
 				if (target >= t->reached.size || hnsw_set_has(&t->reached, target) ||
 					!hnsw_add_protected_edge(index, number, target, capacity))
 					continue;
-				(void) hnsw_add_protected_edge(index, target, number, capacity);
+				hnsw_force_protected_edge(index, target, number);
 				reach_from(t, target);
 				any = true;
 			}
