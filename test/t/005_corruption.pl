@@ -1,0 +1,328 @@
+# Damaged index files: queries, inserts and VACUUM raise errors of corruption or
+# work, but they neither crash nor hang, and REINDEX repairs all.
+#
+# Every case has a table and an index of its own, made alike and then damaged
+# while the server is down.
+
+use strict;
+use warnings FATAL => 'all';
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use VectorTest;
+
+use constant {
+	BLOCK => 8192,
+	CONTENT => 32,				# of a page, after its headers
+	DIMS => 40,
+	M => 6,
+	ENTRY_BYTES => 20,
+	ROWS => 1500,
+	NO_BLOCK => 0xFFFFFFFF
+};
+
+my $seed = test_seed();
+my $node = new_node('corruption', conf => 'max_wal_size = 1GB');
+
+# ------------------------------------------------------------------------
+# An index file in memory
+# ------------------------------------------------------------------------
+
+# The offsets are those of the tables in src/hnsw/hnsw_format.h.
+my %meta = (
+	magic => 0, version => 4, dimensions => 8, m => 12, ef_construction => 14, code_bytes => 16,
+	code_kind => 20, metric => 21, entry_point => 32, entry_level => 36, num_extents => 72);
+
+sub get { my ($f, $at, $type) = @_; return unpack($type, substr($f->{bytes}, $at, length pack($type, 0))); }
+sub put { my ($f, $at, $type, @values) = @_; my $b = pack($type, @values); substr($f->{bytes}, $at, length $b) = $b; return; }
+
+sub get_meta { my ($f, $field) = @_; return get($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L'); }
+sub put_meta { my ($f, $field, $value) = @_; put($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L', $value); return; }
+
+# supply 0: elements, 1: further rows; field 0 insert_block, 1 free_head,
+# 2 fresh_block, 3 fresh_end
+sub put_supply { my ($f, $supply, $field, $value) = @_; put($f, CONTENT + 40 + 16 * $supply + 4 * $field, 'L', $value); return; }
+
+# field 0 first, 1 elements, 2 row_pages, 3 start
+sub get_extent { my ($f, $i, $field) = @_; return get($f, CONTENT + 80 + 16 * $i + 4 * $field, 'L'); }
+sub put_extent { my ($f, $i, $field, $value) = @_; put($f, CONTENT + 80 + 16 * $i + 4 * $field, 'L', $value); return; }
+
+sub per_page { my ($slot_bytes) = @_; return int((BLOCK - CONTENT) / $slot_bytes); }
+sub pages { my ($slots, $per_page) = @_; return int(($slots + $per_page - 1) / $per_page); }
+
+# Slot size of each array, and the first block of each in an extent.
+sub layout
+{
+	my ($f, $i) = @_;
+	my %l = (
+		entry_bytes => ENTRY_BYTES,
+		list_bytes => 4 + 8 * M,
+		upper_bytes => 4 + 4 * M,
+		code_bytes => $f->{code_bytes});
+	my ($elements, $uppers, $n) = (get_extent($f, $i, 1), 0);
+
+	$n = $elements;
+	$uppers += $n while $n = int($n / M);
+	$l{entries} = get_extent($f, $i, 3);
+	$l{rows} = $l{entries} + pages($elements, per_page($l{entry_bytes}));
+	$l{lists} = $l{rows} + get_extent($f, $i, 2);
+	$l{uppers} = $l{lists} + pages($elements, per_page($l{list_bytes}));
+	$l{codes} = $l{uppers} + pages($uppers, per_page($l{upper_bytes}));
+	$l{first} = get_extent($f, $i, 0);
+	$l{first_row} = $l{first} + pages($elements, per_page($l{entry_bytes})) * per_page($l{entry_bytes});
+	return \%l;
+}
+
+sub slot_at { my ($block, $bytes, $slot) = @_; return $block * BLOCK + CONTENT + $bytes * $slot; }
+
+# Byte offset of an element's entry, list or code, for those of extent 0.
+sub entry_at { my ($f, $n) = @_; my $l = layout($f, 0); return $n < $l->{first_row}
+	? slot_at($l->{entries} + int($n / per_page(ENTRY_BYTES)), ENTRY_BYTES, $n % per_page(ENTRY_BYTES))
+	: slot_at($l->{rows} + int(($n - $l->{first_row}) / per_page(ENTRY_BYTES)), ENTRY_BYTES, ($n - $l->{first_row}) % per_page(ENTRY_BYTES)); }
+sub list_at { my ($f, $n) = @_; my $l = layout($f, 0); my $p = per_page($l->{list_bytes});
+	return slot_at($l->{lists} + int($n / $p), $l->{list_bytes}, $n % $p); }
+sub code_at { my ($f, $n) = @_; my $l = layout($f, 0); my $p = per_page($l->{code_bytes});
+	return slot_at($l->{codes} + int($n / $p), $l->{code_bytes}, $n % $p); }
+
+# The element with the chain, and its first further row.
+sub chain
+{
+	my ($f) = @_;
+
+	foreach my $n (0 .. get_extent($f, 0, 1) - 1)
+	{
+		my $next = get($f, entry_at($f, $n) + 8, 'L');
+
+		return ($n, $next) if get($f, entry_at($f, $n) + 6, 'C') == 1 && $next < 0x7FFFFFFF;
+	}
+	die 'no chain';
+}
+
+sub zero_page { my ($f, $block) = @_; substr($f->{bytes}, $block * BLOCK, BLOCK) = "\0" x BLOCK; return; }
+sub random_bytes { my ($f, $block) = @_; substr($f->{bytes}, $block * BLOCK + CONTENT, BLOCK - CONTENT) =
+	pack('C*', map { int(rand(256)) } 1 .. BLOCK - CONTENT); return; }
+sub copy_page { my ($f, $from, $to) = @_; substr($f->{bytes}, $to * BLOCK, BLOCK) = substr($f->{bytes}, $from * BLOCK, BLOCK); return; }
+sub cut { my ($f, $bytes) = @_; $f->{bytes} = substr($f->{bytes}, 0, $bytes); return; }
+
+# Of each array of each extent the first page.
+sub each_extent { my ($f, $array, $do) = @_;
+	foreach my $i (0 .. get_meta($f, 'num_extents') - 1)
+	{
+		my $l = layout($f, $i);
+		my %end = (entries => 'rows', rows => 'lists', lists => 'uppers', uppers => 'codes');
+		next if $end{$array} && $l->{$array} == $l->{ $end{$array} };
+		$do->($f, $l->{$array});
+	}
+	return; }
+
+# ------------------------------------------------------------------------
+# The damage: name, what is done, and whether the first search must fail
+# ------------------------------------------------------------------------
+my $FAILS = 1;
+my @cases = (
+	[ 'nothing', sub { } ],
+	[ 'magic', sub { put_meta($_[0], 'magic', 0xA953A953) }, $FAILS ],
+	[ 'version', sub { put_meta($_[0], 'version', 999) }, $FAILS ],
+	[ 'dimensions 0', sub { put_meta($_[0], 'dimensions', 0) }, $FAILS ],
+	[ 'dimensions too many', sub { put_meta($_[0], 'dimensions', 1 << 30) }, $FAILS ],
+	[ 'dimensions other', sub { put_meta($_[0], 'dimensions', DIMS + 8) }, $FAILS ],
+	[ 'm 0', sub { put_meta($_[0], 'm', 0) }, $FAILS ],
+	[ 'm too large', sub { put_meta($_[0], 'm', 60000) }, $FAILS ],
+	[ 'm other', sub { put_meta($_[0], 'm', M + 1) } ],
+	[ 'ef_construction 0', sub { put_meta($_[0], 'ef_construction', 0) }, $FAILS ],
+	[ 'code_bytes', sub { put_meta($_[0], 'code_bytes', 1) }, $FAILS ],
+	[ 'code kind', sub { put($_[0], CONTENT + $meta{code_kind}, 'C', 77) }, $FAILS ],
+	[ 'metric', sub { put($_[0], CONTENT + $meta{metric}, 'C', 77) } ],
+	[ 'extents too many', sub { put_meta($_[0], 'num_extents', 60000) }, $FAILS ],
+	[ 'extents one more', sub { put_meta($_[0], 'num_extents', get_meta($_[0], 'num_extents') + 1) } ],
+	[ 'extents none', sub { put_meta($_[0], 'num_extents', 0) }, $FAILS ],
+	[ 'extent first', sub { put_extent($_[0], 1, 0, 7) }, $FAILS ],
+	[ 'extent huge', sub { put_extent($_[0], 0, 1, 0x7FFFFFFD) }, $FAILS ],
+	[ 'extent without elements', sub { put_extent($_[0], 0, 1, 0) }, $FAILS ],
+	[ 'extent row pages', sub { put_extent($_[0], 1, 2, 5000000) }, $FAILS ],
+	[ 'extent at the metapage', sub { put_extent($_[0], 0, 3, 0) }, $FAILS ],
+	[ 'extent beyond the end', sub { put_extent($_[0], 0, 3, 1000000) }, $FAILS ],
+	[ 'extent beyond all blocks', sub { put_extent($_[0], 0, 3, NO_BLOCK - 3) }, $FAILS ],
+	[ 'extent at no block', sub { put_extent($_[0], 1, 3, NO_BLOCK) } ],
+	[ 'extents overlap', sub { put_extent($_[0], 1, 3, get_extent($_[0], 0, 3)) } ],
+	[ 'entry point beyond', sub { put_meta($_[0], 'entry_point', 0x7FFFFFFE) }, $FAILS ],
+	[ 'entry point is a row', sub { put_meta($_[0], 'entry_point', (chain($_[0]))[1]) }, $FAILS ],
+	[ 'entry level', sub { put_meta($_[0], 'entry_level', 31) }, $FAILS ],
+	[ 'entry level huge', sub { put_meta($_[0], 'entry_level', 0xFFFFFFFF) }, $FAILS ],
+	[ 'entry point none', sub { put_meta($_[0], 'entry_point', 0x7FFFFFFF) } ],
+	[ 'metapage zero', sub { zero_page($_[0], 0) }, $FAILS ],
+	[ 'metapage random', sub { random_bytes($_[0], 0) }, $FAILS ],
+	[ 'metapage of another kind', sub { copy_page($_[0], layout($_[0], 0)->{lists}, 0) }, $FAILS ],
+	(map { my $supply = $_; (
+		[ "supply $supply: insert block 0", sub { put_supply($_[0], $supply, 0, 0) } ],
+		[ "supply $supply: insert block of lists", sub { put_supply($_[0], $supply, 0, layout($_[0], 0)->{lists}) } ],
+		[ "supply $supply: insert block beyond", sub { put_supply($_[0], $supply, 0, 77777777) } ],
+		[ "supply $supply: free list at the metapage", sub { put_supply($_[0], $supply, 0, NO_BLOCK); put_supply($_[0], $supply, 1, 0) } ],
+		[ "supply $supply: free list at codes", sub { put_supply($_[0], $supply, 0, NO_BLOCK); put_supply($_[0], $supply, 1, layout($_[0], 0)->{codes}) } ],
+		[ "supply $supply: free list beyond", sub { put_supply($_[0], $supply, 0, NO_BLOCK); put_supply($_[0], $supply, 1, 77777777) } ],
+		[ "supply $supply: full page twice in the free list", sub {
+			my $block = layout($_[0], 0)->{ $supply ? 'rows' : 'entries' };
+			put_supply($_[0], $supply, 0, NO_BLOCK);
+			put_supply($_[0], $supply, 1, $block);
+			put($_[0], $block * BLOCK + 28, 'L', $block) } ],
+		[ "supply $supply: free list returns to the metapage", sub {
+			my $block = layout($_[0], 0)->{ $supply ? 'rows' : 'entries' };
+			put_supply($_[0], $supply, 0, NO_BLOCK);
+			put_supply($_[0], $supply, 1, $block);
+			put($_[0], $block * BLOCK + 28, 'L', 0) } ],
+		[ "supply $supply: fresh pages of lists", sub { put_supply($_[0], $supply, 0, NO_BLOCK); put_supply($_[0], $supply, 2, layout($_[0], 0)->{lists}) } ],
+		[ "supply $supply: fresh pages without end", sub { put_supply($_[0], $supply, 0, NO_BLOCK); put_supply($_[0], $supply, 2, 77777777) } ]
+	) } 0 .. 1),
+	(map { my $array = $_; (
+		[ "$array zero", sub { each_extent($_[0], $array, \&zero_page) } ],
+		[ "$array random", sub { each_extent($_[0], $array, \&random_bytes) } ],
+		[ "$array of another kind", sub { my $from = layout($_[0], 0)->{ $array eq 'codes' ? 'lists' : 'codes' };
+			each_extent($_[0], $array, sub { copy_page($_[0], $from, $_[1]) }) } ],
+		[ "$array with a wrong page id", sub { each_extent($_[0], $array, sub { put($_[0], $_[1] * BLOCK + 24, 'S', 0) }) } ],
+		[ "$array with a broken header", sub { each_extent($_[0], $array, sub { put($_[0], $_[1] * BLOCK, 'L6', (0xFFFFFFFF) x 6) }) } ]
+	) } qw(entries rows lists uppers codes)),
+	[ 'chain: row follows itself', sub { my ($head, $row) = chain($_[0]); put($_[0], entry_at($_[0], $row) + 8, 'L', $row) } ],
+	[ 'chain: element follows itself', sub { my ($head, $row) = chain($_[0]); put($_[0], entry_at($_[0], $head) + 8, 'L', $head) } ],
+	[ 'chain: row leads to its element', sub { my ($head, $row) = chain($_[0]); put($_[0], entry_at($_[0], $row) + 8, 'L', $head) } ],
+	[ 'chain: leads nowhere', sub { my ($head, $row) = chain($_[0]); put($_[0], entry_at($_[0], $row) + 8, 'L', 0x7FFFFF00) } ],
+	[ 'chain: number with the top bit', sub { my ($head, $row) = chain($_[0]); put($_[0], entry_at($_[0], $row) + 8, 'L', 0x80000001) } ],
+	[ 'chain: all rows free', sub { my ($head, $row) = chain($_[0]); put($_[0], entry_at($_[0], $row) + 6, 'C', 0) } ],
+	[ 'entries: unknown state', sub { put($_[0], entry_at($_[0], $_) + 6, 'C', 200) foreach 0 .. 99 } ],
+	[ 'entries: all dying', sub { put($_[0], entry_at($_[0], $_) + 6, 'C', 2) foreach 0 .. 99 } ],
+	[ 'entries: rows of no element', sub { put($_[0], entry_at($_[0], $_) + 6, 'C', 3) foreach 0 .. 99 } ],
+	[ 'entries: TIDs beyond the table', sub { put($_[0], entry_at($_[0], $_), 'S3', 0x7FFF, 5, 9999) foreach 0 .. 99 } ],
+	[ 'lists: too long', sub { put($_[0], list_at($_[0], $_), 'S', 65535) foreach 0 .. 99 }, $FAILS ],
+	[ 'lists: to themselves', sub { put($_[0], list_at($_[0], $_), 'S2L*', 2 * M, 0, ($_) x (2 * M)) foreach 0 .. 99 } ],
+	[ 'lists: all alike and protected', sub { put($_[0], list_at($_[0], $_), 'S2L*', 2 * M, 0, (0x80000005) x (2 * M)) foreach 0 .. 99 } ],
+	[ 'lists: to nowhere', sub { put($_[0], list_at($_[0], $_), 'S2L*', 2 * M, 0, (0x7FFFFFF0) x (2 * M)) foreach 0 .. 399 } ],
+	[ 'lists: to no element', sub { put($_[0], list_at($_[0], $_), 'S2L*', 2 * M, 0, (0x7FFFFFFF) x (2 * M)) foreach 0 .. 399 } ],
+	[ 'lists: empty', sub { put($_[0], list_at($_[0], $_), 'S', 0) foreach 0 .. 399 } ],
+	[ 'codes: NaN', sub { put($_[0], code_at($_[0], $_), 'L5', (0x7FC00000) x 5) foreach 0 .. 399 } ],
+	[ 'codes: infinite', sub { put($_[0], code_at($_[0], $_), 'L2', 0x7F800000, 0x7F800000) foreach 0 .. 399 } ],
+	[ 'codes: largest', sub { put($_[0], code_at($_[0], $_), 'L5', 0x7F7FFFFF, 0x7F7FFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0x7F7FFFFF) foreach 0 .. 399 } ],
+	[ 'file of half the blocks', sub { cut($_[0], int(length($_[0]{bytes}) / BLOCK / 2) * BLOCK) } ],
+	[ 'file cut amid a block', sub { cut($_[0], int(length($_[0]{bytes}) / BLOCK / 2) * BLOCK + 1000) } ],
+	[ 'file of the metapage', sub { cut($_[0], BLOCK) }, $FAILS ],
+	[ 'file without bytes', sub { cut($_[0], 0) }, $FAILS ]);
+
+# Any byte anywhere.
+foreach my $round (1 .. 8)
+{
+	push @cases, [ "random bytes $round", sub {
+		my $f = $_[0];
+		put($f, int(rand(length $f->{bytes})), 'C', int(rand(256))) foreach 1 .. 4000 } ];
+	push @cases, [ "random bytes in the metapage $round", sub {
+		my $f = $_[0];
+		put($f, CONTENT + 8 + int(rand(160)), 'C', int(rand(256))) foreach 1 .. 3 } ];
+}
+
+# ------------------------------------------------------------------------
+# The test
+# ------------------------------------------------------------------------
+
+# Rows with a chain of equal ones, built; then some more, for further extents;
+# and a vacuum, for a list of pages with free slots.
+my $number = 0;
+foreach my $case (@cases)
+{
+	$case->[3] = { name => 'c' . ++$number, dims => DIMS, opclass => 'vector_l2_ops' };
+}
+$node->safe_psql('postgres', qq{
+CREATE TABLE source AS SELECT n AS id,
+	make_vector('clusters', CASE WHEN n % 30 = 0 THEN 30 ELSE n END, @{[DIMS]}, $seed)::vector(@{[DIMS]}) AS v
+	FROM generate_series(1, 2 * @{[ROWS]}) n;
+CREATE PROCEDURE make_case(name text) LANGUAGE plpgsql AS \$\$
+BEGIN
+	EXECUTE format('CREATE TABLE %I (LIKE source)', name);
+	EXECUTE format('INSERT INTO %I SELECT * FROM source WHERE id <= @{[ROWS / 2]}', name);
+	EXECUTE format('CREATE INDEX %I ON %I USING hnsw (v vector_l2_ops)
+		WITH (m = @{[M]}, ef_construction = 16)', name || '_index', name);
+	EXECUTE format('INSERT INTO %I SELECT * FROM source WHERE id BETWEEN @{[ROWS / 2]} + 1 AND @{[ROWS]}', name);
+END\$\$;});
+$node->safe_psql('postgres', join '', map { "CALL make_case('$_->[3]{name}');" } @cases);
+
+my @paths = split /\n/, $node->safe_psql('postgres',
+	join '', map { "SELECT pg_relation_filepath('$_->[3]{name}_index');" } @cases);
+$node->stop;
+foreach my $i (0 .. $#cases)
+{
+	my $path = $node->data_dir . '/' . $paths[$i];
+	my $f = {};
+
+	open my $in, '<:raw', $path or die "$path: $!";
+	{ local $/; $f->{bytes} = <$in>; }
+	close $in;
+	$f->{code_bytes} = get_meta($f, 'code_bytes');
+	is(join(' ', get_meta($f, 'magic'), get_meta($f, 'm'), get_meta($f, 'dimensions'), get_meta($f, 'num_extents') > 2 ? 'extents' : ''),
+		join(' ', 0x48565831, M, DIMS, 'extents'), 'the file is as this test expects') if $i == 0;
+	$cases[$i][1]->($f);
+	open my $out, '>:raw', $path or die "$path: $!";
+	print $out $f->{bytes};
+	close $out;
+}
+$node->start;
+
+# What users do with a table.  Errors show as their SQLSTATE.
+my @statements = (
+	q{SELECT id FROM {T} ORDER BY v <-> make_vector('uniform', 1, {D}, 7) LIMIT 10},
+	(map { "SELECT id FROM {T} ORDER BY v <-> (SELECT v FROM source WHERE id = $_) LIMIT 10" } (30, 1, 777)),
+	q{SELECT count(*) FROM (SELECT id FROM {T} ORDER BY v <-> make_vector('uniform', 3, {D}, 7)) s},
+	(map { "INSERT INTO {T} SELECT * FROM source WHERE id = $_" } (ROWS + 30, ROWS + 1, ROWS + 2)),
+	'INSERT INTO {T} SELECT * FROM source WHERE id BETWEEN 1510 AND 1900',
+	'UPDATE {T} SET v = (SELECT v FROM source WHERE id = 30) WHERE id BETWEEN 300 AND 320',
+	'DELETE FROM {T} WHERE id % 3 = 0',
+	'VACUUM {T}',
+	'INSERT INTO {T} SELECT * FROM source WHERE id BETWEEN 1901 AND 2600',
+	'DELETE FROM {T} WHERE id % 3 = 1',
+	'VACUUM {T}',
+	q{SELECT count(*) FROM (SELECT id FROM {T} ORDER BY v <-> make_vector('uniform', 4, {D}, 7)) s});
+
+foreach my $case (@cases)
+{
+	my ($name, undef, $fails, $t) = @$case;
+	my $offset = log_size($node);
+	my $script = whole_scan() . q{SET statement_timeout = '10s'; SET client_min_messages = error;} . "\n\\set VERBOSITY sqlstate\n";
+	my ($out, $err, $timed_out) = ('', '', 0);
+	my (@states, @wrong);
+
+	foreach my $i (0 .. $#statements)
+	{
+		$script .= "\\warn statement $i\n" . ($statements[$i] =~ s/\{T\}/$t->{name}/gr =~ s/\{D\}/$t->{dims}/gr) . ";\n";
+	}
+	$node->psql('postgres', $script, stdout => \$out, stderr => \$err, on_error_stop => 0,
+		timeout => 45, timed_out => \$timed_out);
+
+	my $statement = -1;
+	foreach my $line (split /\n/, $err)
+	{
+		$statement = $1 if $line =~ /^statement (\d+)/;
+		next unless $line =~ /ERROR:|FATAL|server closed|connection/;
+		my ($state) = $line =~ /ERROR:\s+(\w+)/;
+		push @states, [ $statement, $state // $line ];
+		# XX002 index_corrupted; XX001 data_corrupted is what the server
+		# itself finds when it reads a block.  TIDs beyond the end of the
+		# table lead to files that do not exist, XX000 for the server.
+		push @wrong, "$statements[$statement]: $line"
+			unless defined $state && $state =~ ($name =~ /TIDs|^random bytes \d|^entries random/ ? qr/^XX00[012]$/ : qr/^XX00[12]$/);
+	}
+	push @wrong, "no answer in time: $statements[$statement]" if $timed_out;
+	is(join("\n", @wrong), '', "$name: statements work or report corruption");
+	note join ' ', 'errors:', map { "$_->[0]:$_->[1]" } @states;
+	ok(scalar(grep { $_->[0] == 0 } @states), "$name: the first search reports it") if $fails;
+	is(join(' ', map { @$_ } @states), '', 'no damage, no errors') if $name eq 'nothing';
+	is(join("\n", grep { /PANIC|TRAP|terminated by signal/ }
+			split /\n/, PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset)),
+		'', "$name: no crash");
+	if ($timed_out)
+	{
+		# whoever hangs holding a lock would stop everything that follows
+		$node->stop('immediate');
+		$node->start;
+	}
+	$node->safe_psql('postgres', "REINDEX INDEX $t->{name}_index");
+	agree($node, $t, "$name: REINDEX", 1);
+}
+
+$node->stop;
+done_testing();
