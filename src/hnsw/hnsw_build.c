@@ -612,11 +612,11 @@ index_row(HnswBuild *build, const void *value, ItemPointer tid)
 		ereport(
 			NOTICE,
 			(errmsg(
-				 "hnsw graph no longer fits into maintenance_work_mem after " INT64_FORMAT
-				 " tuples",
-				 (int64) build->num_rows - 1),
-			 errdetail("Building will take significantly more time."),
-			 errhint("Increase maintenance_work_mem to speed up builds.")));
+				 "maintenance_work_mem holds only the first " INT64_FORMAT
+				 " rows of index \"%s\"",
+				 (int64) build->num_rows - 1, RelationGetRelationName(index->rel)),
+			 errdetail("The others are inserted one by one, which takes several times longer."),
+			 errhint("Raise maintenance_work_mem and build the index again.")));
 		finish_graph(build);
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
 	}
@@ -703,6 +703,7 @@ create_empty(Relation rel, ForkNumber fork)
 	uint32		  dimensions;
 
 	vector_opclass_lookup(rel, &opclass);
+	vector_opclass_check_operator(rel);
 	(void) hnsw_option_ef_construction(
 		rel); /* errors before there is a page */
 	dimensions = hnsw_column_dimensions(rel, &opclass);

@@ -433,15 +433,15 @@ count_protected(const HnswGraph *graph, HnswElement element)
 }
 
 /*
- * Walk along the tree, never back, from an element full of protected edges to
- * one with room: at the latest that is a leaf.
+ * Walk along the tree, never back, from an element with many children to one
+ * with few: at the latest that is a leaf.
  */
 static HnswElement
 find_room(const HnswGraph *graph, HnswElement element)
 {
 	HnswElement previous = HNSW_NONE;
 
-	while (count_protected(graph, element) >= hnsw_graph_capacity(graph, 0))
+	while (count_protected(graph, element) >= graph->geometry.m)
 	{
 		const HnswGraphList *list = hnsw_graph_list(graph, element, 0);
 		HnswElement			 next = HNSW_NONE;
@@ -461,7 +461,8 @@ find_room(const HnswGraph *graph, HnswElement element)
 
 /*
  * The parent of a new element: the nearest of its neighbours that has few
- * children, else the nearest such candidate, else any candidate with room.
+ * children, else the nearest such candidate.  So half of a list is always left
+ * to the selection.
  */
 static HnswElement
 choose_parent(const HnswGraphWorker *worker, int num_neighbours)
@@ -478,12 +479,6 @@ choose_parent(const HnswGraphWorker *worker, int num_neighbours)
 	for (int i = 0; i < worker->beam_count; i++)
 	{
 		if (count_protected(graph, beam[i].element) < few)
-			return beam[i].element;
-	}
-	for (int i = 0; i < worker->beam_count; i++)
-	{
-		if (count_protected(graph, beam[i].element) <
-			hnsw_graph_capacity(graph, 0))
 			return beam[i].element;
 	}
 	return find_room(graph, beam[0].element);

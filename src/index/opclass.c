@@ -22,6 +22,8 @@
 extern Datum vector_l2_squared_distance(PG_FUNCTION_ARGS);
 extern Datum vector_negative_inner_product(PG_FUNCTION_ARGS);
 extern Datum l1_distance(PG_FUNCTION_ARGS);
+extern Datum l2_distance(PG_FUNCTION_ARGS);
+extern Datum cosine_distance(PG_FUNCTION_ARGS);
 
 static int
 vector_value_dimensions(const void *value)
@@ -87,39 +89,67 @@ static const VectorTypeInfo vector_type_info = {
 	.hash = vector_value_hash
 };
 
-/* Distance support function -> type and metric (cosine if there is a norm). */
-static const struct
+/*
+ * The operator classes we know, by their support functions: the distance, and
+ * whether there is a norm.  `ordering` implements the operator that they order
+ * by.
+ */
+typedef struct KnownOpclass
 {
 	PGFunction	distance;
-	const VectorTypeInfo *type;
-	VectorMetric metric;
-}			known_distances[] = {
-	{vector_l2_squared_distance, &vector_type_info, METRIC_L2},
-	{vector_negative_inner_product, &vector_type_info, METRIC_IP},
-	{l1_distance, &vector_type_info, METRIC_L1}
+	bool		has_norm;
+	PGFunction	ordering;
+	VectorOpclass opclass;
+} KnownOpclass;
+
+static const KnownOpclass known_opclasses[] = {
+	{vector_l2_squared_distance, false, l2_distance, {&vector_type_info, METRIC_L2}},
+	{vector_negative_inner_product, false, vector_negative_inner_product, {&vector_type_info, METRIC_IP}},
+	{vector_negative_inner_product, true, cosine_distance, {&vector_type_info, METRIC_COSINE}},
+	{l1_distance, false, l1_distance, {&vector_type_info, METRIC_L1}}
 };
 
-void
-vector_opclass_lookup(Relation index, VectorOpclass *opclass)
+static const KnownOpclass *
+find_opclass(Relation index)
 {
 	FmgrInfo   *distance = index_getprocinfo(index, 1, VECTOR_DISTANCE_PROC);
 	bool		has_norm = OidIsValid(index_getprocid(index, 1, VECTOR_NORM_PROC));
 
-	for (int i = 0; i < lengthof(known_distances); i++)
+	for (int i = 0; i < lengthof(known_opclasses); i++)
 	{
-		if (distance->fn_addr != known_distances[i].distance)
-			continue;
-		opclass->type = known_distances[i].type;
-		opclass->metric = known_distances[i].metric;
-		if (has_norm && opclass->metric == METRIC_IP)
-			opclass->metric = METRIC_COSINE;
-		return;
+		if (distance->fn_addr == known_opclasses[i].distance &&
+			has_norm == known_opclasses[i].has_norm)
+			return &known_opclasses[i];
 	}
-
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("operator class of index \"%s\" is not supported",
 					RelationGetRelationName(index)),
 			 errdetail("Its distance function \"%s\" is not one of the extension's.",
 					   get_func_name(distance->fn_oid))));
+}
+
+void
+vector_opclass_lookup(Relation index, VectorOpclass *opclass)
+{
+	*opclass = find_opclass(index)->opclass;
+}
+
+void
+vector_opclass_check_operator(Relation index)
+{
+	Oid			type = index->rd_opcintype[0];
+	Oid			ordering = get_opfamily_member(index->rd_opfamily[0], type, type, 1);
+	FmgrInfo	function;
+
+	if (!OidIsValid(ordering))
+		return;					/* nothing is ordered by it */
+	fmgr_info(get_opcode(ordering), &function);
+	if (function.fn_addr != find_opclass(index)->ordering)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("operator class of index \"%s\" is not supported",
+						RelationGetRelationName(index)),
+				 errdetail("It orders by operator %s, which does not agree with its distance function.",
+						   get_opname(ordering))));
 }

@@ -51,6 +51,12 @@ typedef struct VectorOpclass
  */
 extern void vector_opclass_lookup(Relation index, VectorOpclass *opclass);
 
+/*
+ * Raise ERRCODE_FEATURE_NOT_SUPPORTED if the operator class orders by another
+ * operator than its distance function stands for.  For builds.
+ */
+extern void vector_opclass_check_operator(Relation index);
+
 /* Support functions of both access methods' operator classes. */
 #define VECTOR_DISTANCE_PROC	1
 #define VECTOR_NORM_PROC		2
