@@ -53,7 +53,7 @@ typedef struct HnswBuild
 	HnswGraph	  graph;
 	bool		  graph_written;
 	Size		  memory_limit;
-	HnswCode		 *code;		   /* work space, zero beyond the code */
+	HnswCode	 *code;		   /* work space, zero beyond the code */
 	MemoryContext row_context; /* reset for each row */
 	double		  num_rows;	   /* rows indexed */
 
@@ -611,12 +611,14 @@ index_row(HnswBuild *build, const void *value, ItemPointer tid)
 	{
 		ereport(
 			NOTICE,
-			(errmsg(
-				 "maintenance_work_mem holds only the first " INT64_FORMAT
-				 " rows of index \"%s\"",
-				 (int64) build->num_rows - 1, RelationGetRelationName(index->rel)),
-			 errdetail("The others are inserted one by one, which takes several times longer."),
-			 errhint("Raise maintenance_work_mem and build the index again.")));
+			(errmsg("maintenance_work_mem holds only the first " INT64_FORMAT
+					" rows of index \"%s\"",
+					(int64) build->num_rows - 1,
+					RelationGetRelationName(index->rel)),
+			 errdetail(
+				 "The others are inserted one by one, which takes several times longer."),
+			 errhint(
+				 "Raise maintenance_work_mem and build the index again.")));
 		finish_graph(build);
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
 	}
@@ -708,8 +710,8 @@ create_empty(Relation rel, ForkNumber fork)
 		rel); /* errors before there is a page */
 	dimensions = hnsw_column_dimensions(rel, &opclass);
 	hnsw_create_metapage(rel, fork, dimensions, &opclass, SEED,
-						 hnsw_choose_encoding(&opclass, dimensions, SEED,
-											  NULL, 0));
+						 hnsw_choose_encoding(&opclass, dimensions, SEED, NULL,
+											  0));
 }
 
 IndexBuildResult *
