@@ -138,6 +138,7 @@ typedef struct Bridge
 	HnswRepair *repair;
 	HnswElement heads[BRIDGE_HEADS];
 	int			count;
+	bool		failed;			/* an element was not joined with any other */
 } Bridge;
 
 /*
@@ -206,6 +207,11 @@ bridge_element(void *arg, HnswElement element)
 	}
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(repair->context);
+	if (!joined)
+	{
+		bridge->failed = true;
+		return;
+	}
 
 	if (bridge->count == BRIDGE_HEADS)
 	{
@@ -216,11 +222,36 @@ bridge_element(void *arg, HnswElement element)
 	bridge->heads[bridge->count++] = element;
 }
 
+/* Nothing to do: what lies around a group that stays needs no bridge. */
+static void
+pass_by(void *arg, HnswElement element)
+{
+}
+
+/* Take groups out of the dying elements, given one element of each. */
+static void
+spare_groups(HnswRepair *repair, const HnswElement *groups, int num_groups)
+{
+	Traversal	t;
+
+	traversal_init(&t, repair->index, repair->dying.size);
+	t.within = &repair->dying;
+	t.outside = pass_by;
+	for (int i = 0; i < num_groups; i++)
+		reach_from(&t, groups[i]);
+	for (uint64 i = 0; i < t.reached.size / 8 + 1; i++)
+		repair->dying.bits[i] &= ~t.reached.bits[i];
+	traversal_free(&t);
+}
+
 void
 hnsw_bridge_dying(HnswRepair *repair)
 {
 	Traversal	t;
 	Bridge		bridge;
+	HnswElement *failed = NULL;
+	int			num_failed = 0;
+	int			allocated = 0;
 
 	traversal_init(&t, repair->index, repair->dying.size);
 	bridge.repair = repair;
@@ -232,9 +263,21 @@ hnsw_bridge_dying(HnswRepair *repair)
 		if (!hnsw_set_has(&repair->dying, number) || hnsw_set_has(&t.reached, number))
 			continue;
 		bridge.count = 0;
+		bridge.failed = false;
 		reach_from(&t, number);
+		if (!bridge.failed)
+			continue;
+		if (num_failed == allocated)
+		{
+			allocated = Max(64, 2 * allocated);
+			failed = failed == NULL ? palloc(sizeof(HnswElement) * allocated) :
+				repalloc_huge(failed, sizeof(HnswElement) * allocated);
+		}
+		failed[num_failed++] = number;
 	}
 	traversal_free(&t);
+	if (num_failed > 0)
+		spare_groups(repair, failed, num_failed);
 }
 
 /* ------------------------------------------------------------------------

@@ -19,7 +19,11 @@ typedef struct HnswRepair
  * as they go, honour vacuum's cost limits and can be interrupted.
  */
 
-/* V4: join what the dying elements hold together, by protected edges. */
+/*
+ * V4: join what the dying elements hold together, by protected edges.  Takes
+ * groups of elements that cannot be replaced by edges, because lists are full
+ * of protected ones, out of `dying`.
+ */
 extern void hnsw_bridge_dying(HnswRepair *repair);
 
 /* V5: take the dying elements out of an element's lists, on all its levels. */
