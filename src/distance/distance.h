@@ -7,6 +7,8 @@
  * assumption, allocates nothing, raises no errors and has no state.  Arrays
  * hold `dim` values, dim >= 1.
  *
+ * f16 is IEEE half precision, its bits in a uint16.
+ *
  * The bodies are written once (kernels.inc.h) on top of a few vector
  * primitives per instruction set, and compiled once per set;
  * distance_dispatch.c picks a table at load.  Results of floating-point sums
@@ -42,9 +44,27 @@ typedef struct QuantizeSums
 	float  error_l2sq;	/* sum (u[i] - code[i])^2 */
 } QuantizeSums;
 
+/*
+ * A sparse array: `count` values other than zero, possibly none, and where
+ * they are, in ascending order without duplicates.
+ */
+typedef struct SparseArray
+{
+	const int32 *index;
+	const float *value;
+	uint32		 count;
+} SparseArray;
+
+/* Bits that are set in both of two bit strings, and in at least one. */
+typedef struct BitCounts
+{
+	uint64 both;
+	uint64 either;
+} BitCounts;
+
 typedef struct DistanceKernels
 {
-	/* "baseline", "neon", "avx2", "avx512" or "avx512vnni" */
+	/* "baseline", "neon", "avx2", "avx512", "avx512vnni" or "avx512popcnt" */
 	const char *isa;
 
 	/* float32 x float32; float32 accumulators, may overflow to Infinity */
@@ -52,6 +72,39 @@ typedef struct DistanceKernels
 	float (*dot_f32)(const float *a, const float *b, uint32 dim);
 	float (*l1_f32)(const float *a, const float *b, uint32 dim);
 	CosineParts (*cosine_f32)(const float *a, const float *b, uint32 dim);
+
+	/*
+	 * Is there an a[i] * b[i] whose digits are lost, because it is below the
+	 * normal range of float32 without one of its factors being zero?
+	 */
+	bool (*dot_underflows_f32)(const float *a, const float *b, uint32 dim);
+
+	/*
+	 * f16 x f16 of finite values; float32 accumulators, which no such sum of
+	 * up to 2^32 values can overflow, nor any of its terms underflow.
+	 */
+	float (*l2sq_f16)(const uint16 *a, const uint16 *b, uint32 dim);
+	float (*dot_f16)(const uint16 *a, const uint16 *b, uint32 dim);
+	float (*l1_f16)(const uint16 *a, const uint16 *b, uint32 dim);
+	CosineParts (*cosine_f16)(const uint16 *a, const uint16 *b, uint32 dim);
+
+	/*
+	 * Conversion of any values, also infinity and NaN; f32_to_f16 rounds to
+	 * the nearest, ties to even.  x and result do not overlap.
+	 */
+	void (*f16_to_f32)(const uint16 *x, float *result, uint32 dim);
+	void (*f32_to_f16)(const float *x, uint16 *result, uint32 dim);
+
+	/*
+	 * Sparse x sparse; float32 accumulators, may overflow to Infinity.
+	 */
+	float (*l2sq_sparse)(const SparseArray *a, const SparseArray *b);
+	float (*dot_sparse)(const SparseArray *a, const SparseArray *b);
+	float (*l1_sparse)(const SparseArray *a, const SparseArray *b);
+
+	/* bit strings of so many bytes, possibly none; exact results */
+	uint64 (*hamming_bits)(const uint8 *a, const uint8 *b, uint32 bytes);
+	BitCounts (*jaccard_bits)(const uint8 *a, const uint8 *b, uint32 bytes);
 
 	/*
 	 * 8-bit codes, exact results.  dot_u8_i16 needs |q[i]| <= 2047, and both

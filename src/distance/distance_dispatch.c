@@ -62,11 +62,19 @@ cpu_supports_avx512vnni(void)
 	return cpu_supports_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 
+static bool
+cpu_supports_avx512popcnt(void)
+{
+	return cpu_supports_avx512vnni() &&
+		   __builtin_cpu_supports("avx512vpopcntdq");
+}
+
 #endif /* DISTANCE_HAVE_X86_KERNELS */
 
 /* From the best to the one that always works. */
 static const KernelChoice kernel_choices[] = {
 #ifdef DISTANCE_HAVE_X86_KERNELS
+	{&distance_kernels_avx512popcnt, cpu_supports_avx512popcnt},
 	{&distance_kernels_avx512vnni, cpu_supports_avx512vnni},
 	{&distance_kernels_avx512, cpu_supports_avx512},
 	{&distance_kernels_avx2, cpu_supports_avx2},

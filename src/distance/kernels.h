@@ -16,6 +16,7 @@ extern const DistanceKernels distance_kernels_baseline;
 extern const DistanceKernels distance_kernels_avx2;
 extern const DistanceKernels distance_kernels_avx512;
 extern const DistanceKernels distance_kernels_avx512vnni;
+extern const DistanceKernels distance_kernels_avx512popcnt;
 #endif
 
 #endif /* DISTANCE_KERNELS_H */

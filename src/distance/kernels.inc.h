@@ -11,13 +11,21 @@
  *	VF, VF_LANES	vector of floats (4, 8 or 16)
  *	vf_*			arithmetic on it; vf_fma(a, b, c) = a * b + c and
  *					vf_fnma(a, b, c) = c - a * b, fused or not
+ *	VI				vector of as many int32
  *	VC, VC_CODES	vector of int16 that holds 8-bit codes (8, 16 or 32), with
  *					VC_SUM, a vector of int32 partial sums
+ *	SI, SV			vectors of SPARSE_LANES (4 or 8) int32 and floats;
+ *					si_match(a, b, ..) gives the lanes of a that are equal to
+ *					some lane of b, and the reverse; si_lanes makes bits of
+ *					such lanes
+ *	VB, VB_BYTES	vector of bytes (16, 32 or 64); vb_popcount gives the
+ *					numbers of set bits in its 64-bit lanes
  *
  * Arrays whose length is no multiple of the lanes end in a "tail" of n values,
  * 0 < n < lanes.  *_load_tail(x, dim, n) gives the last n of dim values and
  * zero in all other lanes, in an order that is the same for all arrays of
- * floats, and for all arrays of codes; it reads nothing outside x[0..dim-1].
+ * floats, for all arrays of f16, and for all arrays of codes; it reads nothing
+ * outside x[0..dim-1].
  *
  * Sums run in four accumulators, to hide the latency of an addition.
  */
@@ -68,62 +76,78 @@ l2sq_step(VF sum, VF a, VF b)
 	return vf_fma(diff, diff, sum);
 }
 
-static float
-l2sq_f32(const float *a, const float *b, uint32 dim)
-{
-	DECLARE_VF_SUMS(sum);
-
-#define STEP(k, i) \
-	sum##k = l2sq_step(sum##k, vf_load(a + (i)), vf_load(b + (i)))
-#define TAIL(k, n) \
-	sum##k = l2sq_step(sum##k, vf_load_tail(a, dim, n), vf_load_tail(b, dim, n))
-	FOR_EACH_VECTOR(VF_LANES);
-#undef STEP
-#undef TAIL
-	return VF_TOTAL(sum);
+/*
+ * The distances of one element type, from its two loads.  Names end in `type`.
+ */
+#define DEFINE_DISTANCES(type, ctype, load, load_tail) \
+static float \
+l2sq_##type(const ctype *a, const ctype *b, uint32 dim) \
+{ \
+	DECLARE_VF_SUMS(sum); \
+	FOR_EACH_PAIR(L2SQ, load, load_tail); \
+	return VF_TOTAL(sum); \
+} \
+\
+static float \
+dot_##type(const ctype *a, const ctype *b, uint32 dim) \
+{ \
+	DECLARE_VF_SUMS(sum); \
+	FOR_EACH_PAIR(DOT, load, load_tail); \
+	return VF_TOTAL(sum); \
+} \
+\
+static float \
+l1_##type(const ctype *a, const ctype *b, uint32 dim) \
+{ \
+	DECLARE_VF_SUMS(sum); \
+	FOR_EACH_PAIR(L1, load, load_tail); \
+	return VF_TOTAL(sum); \
+} \
+\
+static CosineParts \
+cosine_##type(const ctype *a, const ctype *b, uint32 dim) \
+{ \
+	CosineParts parts; \
+	DECLARE_VF_SUMS(dot); \
+	DECLARE_VF_SUMS(norm_a); \
+	DECLARE_VF_SUMS(norm_b); \
+	FOR_EACH_PAIR(COSINE, load, load_tail); \
+	parts.dot = VF_TOTAL(dot); \
+	parts.norm_a = VF_TOTAL(norm_a); \
+	parts.norm_b = VF_TOTAL(norm_b); \
+	return parts; \
 }
 
-static float
-dot_f32(const float *a, const float *b, uint32 dim)
-{
-	DECLARE_VF_SUMS(sum);
+/* Run ADD(k, x, y) on vectors of a and b, k = 0..3 in turn. */
+#define FOR_EACH_PAIR(ADD, load, load_tail) \
+	do { \
+		uint32		i = 0; \
+		for (; i + 4 * VF_LANES <= dim; i += 4 * VF_LANES) \
+		{ \
+			ADD(0, load(a + i), load(b + i)); \
+			ADD(1, load(a + i + VF_LANES), load(b + i + VF_LANES)); \
+			ADD(2, load(a + i + 2 * VF_LANES), load(b + i + 2 * VF_LANES)); \
+			ADD(3, load(a + i + 3 * VF_LANES), load(b + i + 3 * VF_LANES)); \
+		} \
+		if (i + 2 * VF_LANES <= dim) \
+		{ \
+			ADD(0, load(a + i), load(b + i)); \
+			ADD(1, load(a + i + VF_LANES), load(b + i + VF_LANES)); \
+			i += 2 * VF_LANES; \
+		} \
+		if (i + VF_LANES <= dim) \
+		{ \
+			ADD(2, load(a + i), load(b + i)); \
+			i += VF_LANES; \
+		} \
+		if (i < dim) \
+			ADD(3, load_tail(a, dim, dim - i), load_tail(b, dim, dim - i)); \
+	} while (0)
 
-#define STEP(k, i) \
-	sum##k = vf_fma(vf_load(a + (i)), vf_load(b + (i)), sum##k)
-#define TAIL(k, n) \
-	sum##k = vf_fma(vf_load_tail(a, dim, n), vf_load_tail(b, dim, n), sum##k)
-	FOR_EACH_VECTOR(VF_LANES);
-#undef STEP
-#undef TAIL
-	return VF_TOTAL(sum);
-}
-
-static float
-l1_f32(const float *a, const float *b, uint32 dim)
-{
-	DECLARE_VF_SUMS(sum);
-
-#define STEP(k, i) \
-	sum##k = vf_add(sum##k, vf_abs(vf_sub(vf_load(a + (i)), vf_load(b + (i)))))
-#define TAIL(k, n) \
-	sum##k = vf_add(sum##k, vf_abs(vf_sub(vf_load_tail(a, dim, n), \
-										  vf_load_tail(b, dim, n))))
-	FOR_EACH_VECTOR(VF_LANES);
-#undef STEP
-#undef TAIL
-	return VF_TOTAL(sum);
-}
-
-static CosineParts
-cosine_f32(const float *a, const float *b, uint32 dim)
-{
-	CosineParts parts;
-
-	DECLARE_VF_SUMS(dot);
-	DECLARE_VF_SUMS(norm_a);
-	DECLARE_VF_SUMS(norm_b);
-
-#define ADD(k, va, vb) \
+#define L2SQ(k, x, y) (sum##k = l2sq_step(sum##k, (x), (y)))
+#define DOT(k, x, y) (sum##k = vf_fma((x), (y), sum##k))
+#define L1(k, x, y) (sum##k = vf_add(sum##k, vf_abs(vf_sub((x), (y)))))
+#define COSINE(k, va, vb) \
 	do { \
 		VF			x = (va); \
 		VF			y = (vb); \
@@ -131,17 +155,422 @@ cosine_f32(const float *a, const float *b, uint32 dim)
 		norm_a##k = vf_fma(x, x, norm_a##k); \
 		norm_b##k = vf_fma(y, y, norm_b##k); \
 	} while (0)
-#define STEP(k, i) ADD(k, vf_load(a + (i)), vf_load(b + (i)))
-#define TAIL(k, n) ADD(k, vf_load_tail(a, dim, n), vf_load_tail(b, dim, n))
-	FOR_EACH_VECTOR(VF_LANES);
-#undef ADD
-#undef STEP
-#undef TAIL
-	parts.dot = VF_TOTAL(dot);
-	parts.norm_a = VF_TOTAL(norm_a);
-	parts.norm_b = VF_TOTAL(norm_b);
-	return parts;
+
+DEFINE_DISTANCES(f32, float, vf_load, vf_load_tail)
+DEFINE_DISTANCES(f16, uint16, vf_load_f16, vf_load_f16_tail)
+
+/*
+ * dot_underflows_f32 -- without comparisons: of each pair, 1 if both factors
+ * are not zero, less what the product has of the smallest normal number, 0 to
+ * 1.  The difference is above zero only where digits are lost.
+ */
+static bool
+dot_underflows_f32(const float *a, const float *b, uint32 dim)
+{
+	VF			one = vf_set1(1.0f);
+	VF			huge = vf_set1(0x1p100f);
+	VF			lost0 = vf_zero();
+	VF			lost1 = vf_zero();
+	VF			lost2 = vf_zero();
+	VF			lost3 = vf_zero();
+
+	/* 1 for every number but zero: 2^200 times the smallest one is above 1 */
+#define NOT_ZERO(v) vf_min(vf_mul(vf_mul(vf_abs(v), huge), huge), one)
+#define LOST(k, va, vb) \
+	do { \
+		VF			x = (va); \
+		VF			y = (vb); \
+		VF			product = vf_mul(vf_abs(vf_mul(x, y)), vf_set1(0x1p126f)); \
+		lost##k = vf_max(lost##k, \
+						 vf_sub(vf_mul(NOT_ZERO(x), NOT_ZERO(y)), \
+								vf_min(product, one))); \
+	} while (0)
+	FOR_EACH_PAIR(LOST, vf_load, vf_load_tail);
+#undef LOST
+#undef NOT_ZERO
+	return vf_hmax(vf_max(vf_max(lost0, lost1), vf_max(lost2, lost3))) > 0;
 }
+
+static void
+f16_to_f32(const uint16 *x, float *result, uint32 dim)
+{
+	uint32		i = 0;
+
+	for (; i + VF_LANES <= dim; i += VF_LANES)
+		vf_store(result + i, vf_load_f16(x + i));
+	if (i < dim)
+	{
+		uint16		halves[VF_LANES] = {0};
+		float		floats[VF_LANES];
+
+		memcpy(halves, x + i, sizeof(uint16) * (dim - i));
+		vf_store(floats, vf_load_f16(halves));
+		memcpy(result + i, floats, sizeof(float) * (dim - i));
+	}
+}
+
+static void
+f32_to_f16(const float *x, uint16 *result, uint32 dim)
+{
+	uint32		i = 0;
+
+	for (; i + VF_LANES <= dim; i += VF_LANES)
+		vf_store_f16(result + i, vf_load(x + i));
+	if (i < dim)
+	{
+		float		floats[VF_LANES] = {0};
+		uint16		halves[VF_LANES];
+
+		memcpy(floats, x + i, sizeof(float) * (dim - i));
+		vf_store_f16(halves, vf_load(floats));
+		memcpy(result + i, halves, sizeof(uint16) * (dim - i));
+	}
+}
+
+/*
+ * Sparse arrays are taken in blocks of SPARSE_LANES elements.  A step compares all
+ * indexes of a block of a with all of a block of b, then leaves the block that
+ * ends first, or both; so every pair of blocks that can share an index meets.
+ */
+typedef struct SparseSide
+{
+	SparseArray array;
+	uint32		at;			/* first element of the current block */
+	SI			tail_index; /* the last block, if it is not full */
+	SV			tail_value;
+} SparseSide;
+
+static inline int32
+sparse_index(const SparseArray *array, uint32 i)
+{
+	int32		index;
+
+	memcpy(&index, (const char *) array->index + i * sizeof(int32), sizeof(index));
+	return index;
+}
+
+static inline float
+sparse_value(const SparseArray *array, uint32 i)
+{
+	float		value;
+
+	memcpy(&value, (const char *) array->value + i * sizeof(float), sizeof(value));
+	return value;
+}
+
+/* no_index: what the lanes behind the last element hold, another for each side */
+static inline SparseSide
+sparse_side(const SparseArray *array, int32 no_index)
+{
+	SparseSide	side;
+	uint32		n = array->count % SPARSE_LANES;
+
+	side.array = *array;
+	side.at = 0;
+	side.tail_index = si_set1(no_index);
+	side.tail_value = sv_zero();
+	if (n > 0)
+	{
+		int32		index[SPARSE_LANES];
+		float		value[SPARSE_LANES] = {0};
+
+		for (uint32 i = 0; i < SPARSE_LANES; i++)
+			index[i] = no_index;
+		memcpy(index, (const char *) array->index + (array->count - n) * sizeof(int32),
+			   n * sizeof(int32));
+		memcpy(value, (const char *) array->value + (array->count - n) * sizeof(float),
+			   n * sizeof(float));
+		side.tail_index = si_load(index);
+		side.tail_value = sv_load(value);
+	}
+	return side;
+}
+
+static inline SI
+sparse_indexes(const SparseSide *side)
+{
+	return side->at + SPARSE_LANES <= side->array.count ?
+		si_load(side->array.index + side->at) : side->tail_index;
+}
+
+static inline SV
+sparse_values(const SparseSide *side)
+{
+	return side->at + SPARSE_LANES <= side->array.count ?
+		sv_load(side->array.value + side->at) : side->tail_value;
+}
+
+/* the last index of the block that starts at element i */
+static inline int32
+sparse_block_end(const SparseArray *array, uint32 i)
+{
+	return sparse_index(array, Min(i + SPARSE_LANES, array->count) - 1);
+}
+
+/*
+ * All ones if x <= y, else zero; neither is negative.  Which block ends first
+ * is as good as random, and compilers like to make a branch of a comparison.
+ */
+static inline int32
+ones_up_to(int32 x, int32 y)
+{
+	return ~((y - x) >> 31);
+}
+
+/*
+ * sparse_skip -- leave the blocks of a side that end before an index, at least
+ * the current one: in steps that double, then by bisection.
+ */
+static void
+sparse_skip(SparseSide *side, int32 index)
+{
+	uint32		low = side->at;	/* ends before index */
+	uint32		step = SPARSE_LANES;
+	uint32		high;
+
+	for (;;)
+	{
+		high = low + step;
+		if (high >= side->array.count)
+		{
+			/* the number of elements, rounded up to blocks */
+			high = (side->array.count + SPARSE_LANES - 1) / SPARSE_LANES * SPARSE_LANES;
+			break;
+		}
+		if (sparse_block_end(&side->array, high) >= index)
+			break;
+		low = high;
+		step *= 2;
+	}
+	while (high - low > SPARSE_LANES)
+	{
+		uint32		middle = low + (high - low) / SPARSE_LANES / 2 * SPARSE_LANES;
+
+		/* as good as random: no branch */
+		bool		before = sparse_block_end(&side->array, middle) < index;
+
+		low = before ? middle : low;
+		high = before ? high : middle;
+	}
+	side->at = high;
+}
+
+/*
+ * How many times as many elements the other side has, for looking elements up
+ * one by one to be faster than going through both.
+ */
+#define SPARSE_LOOKUP_RATIO 64
+
+/* dot_sparse where `many` has that many more elements */
+static float
+dot_sparse_lookup(const SparseArray *few, const SparseArray *many)
+{
+	SparseSide	side = sparse_side(many, -1);
+	float		sum = 0;
+
+	for (uint32 i = 0; i < few->count; i++)
+	{
+		int32		index = sparse_index(few, i);
+		SI			match;
+		SI			ignored;
+		uint32		lane;
+
+		if (sparse_block_end(many, side.at) < index)
+			sparse_skip(&side, index);
+		if (side.at >= many->count)
+			break;
+		si_match(sparse_indexes(&side), si_set1(index), &match, &ignored);
+		lane = si_lanes(match);
+		if (lane != 0)
+			sum += sparse_value(few, i) *
+				sparse_value(many, side.at + __builtin_ctz(lane));
+	}
+	return sum;
+}
+
+static float
+dot_sparse(const SparseArray *array_a, const SparseArray *array_b)
+{
+	SparseSide	a;
+	SparseSide	b;
+	float		sum = 0;
+
+	if (array_a->count < array_b->count / SPARSE_LOOKUP_RATIO)
+		return dot_sparse_lookup(array_a, array_b);
+	if (array_b->count < array_a->count / SPARSE_LOOKUP_RATIO)
+		return dot_sparse_lookup(array_b, array_a);
+
+	a = sparse_side(array_a, -1);
+	b = sparse_side(array_b, -2);
+
+	while (a.at < a.array.count && b.at < b.array.count)
+	{
+		int32		end_a = sparse_block_end(&a.array, a.at);
+		int32		end_b = sparse_block_end(&b.array, b.at);
+		SI			match_a;
+		SI			match_b;
+		uint32		lanes_a;
+		uint32		lanes_b;
+
+		/* both ascend, so matches come in the same order */
+		si_match(sparse_indexes(&a), sparse_indexes(&b), &match_a, &match_b);
+		lanes_a = si_lanes(match_a);
+		lanes_b = si_lanes(match_b);
+		for (; lanes_a != 0; lanes_a &= lanes_a - 1, lanes_b &= lanes_b - 1)
+			sum += sparse_value(&a.array, a.at + __builtin_ctz(lanes_a)) *
+				sparse_value(&b.array, b.at + __builtin_ctz(lanes_b));
+		a.at += ones_up_to(end_a, end_b) & SPARSE_LANES;
+		b.at += ones_up_to(end_b, end_a) & SPARSE_LANES;
+	}
+	return sum;
+}
+
+/*
+ * A sum over all elements: TERM(v) of vectors of elements that have no match,
+ * matched(x) of the differences of pairs that have.  The lanes of a block that
+ * have found no match yet are open; they count when the block is left.
+ */
+#define DEFINE_SPARSE_SUM(name, TERM, matched) \
+static float \
+name(const SparseArray *array_a, const SparseArray *array_b) \
+{ \
+	SparseSide	a = sparse_side(array_a, -1); \
+	SparseSide	b = sparse_side(array_b, -2); \
+	SI			open_a = si_set1(-1); \
+	SI			open_b = si_set1(-1); \
+	SV			alone_a = sv_zero(); \
+	SV			alone_b = sv_zero(); \
+	float		sum = 0; \
+ \
+	while (a.at < a.array.count && b.at < b.array.count) \
+	{ \
+		int32		end_a = sparse_block_end(&a.array, a.at); \
+		int32		end_b = sparse_block_end(&b.array, b.at); \
+		SI			leave_a = si_set1(ones_up_to(end_a, end_b)); \
+		SI			leave_b = si_set1(ones_up_to(end_b, end_a)); \
+		SV			value_a = sparse_values(&a); \
+		SV			value_b = sparse_values(&b); \
+		SI			match_a; \
+		SI			match_b; \
+		uint32		lanes_a; \
+		uint32		lanes_b; \
+ \
+		si_match(sparse_indexes(&a), sparse_indexes(&b), &match_a, &match_b); \
+		open_a = si_andnot(match_a, open_a); \
+		open_b = si_andnot(match_b, open_b); \
+		lanes_a = si_lanes(match_a); \
+		lanes_b = si_lanes(match_b); \
+		for (; lanes_a != 0; lanes_a &= lanes_a - 1, lanes_b &= lanes_b - 1) \
+		{ \
+			float		difference = \
+				sparse_value(&a.array, a.at + __builtin_ctz(lanes_a)) - \
+				sparse_value(&b.array, b.at + __builtin_ctz(lanes_b)); \
+			sum += matched(difference); \
+		} \
+		value_a = sv_keep(sv_keep(value_a, open_a), leave_a); \
+		value_b = sv_keep(sv_keep(value_b, open_b), leave_b); \
+		alone_a = sv_add(alone_a, TERM(value_a)); \
+		alone_b = sv_add(alone_b, TERM(value_b)); \
+		open_a = si_or(open_a, leave_a); \
+		open_b = si_or(open_b, leave_b); \
+		a.at += ones_up_to(end_a, end_b) & SPARSE_LANES; \
+		b.at += ones_up_to(end_b, end_a) & SPARSE_LANES; \
+	} \
+	for (; a.at < a.array.count; a.at += SPARSE_LANES) \
+	{ \
+		SV			value = sv_keep(sparse_values(&a), open_a); \
+		alone_a = sv_add(alone_a, TERM(value)); \
+		open_a = si_set1(-1); \
+	} \
+	for (; b.at < b.array.count; b.at += SPARSE_LANES) \
+	{ \
+		SV			value = sv_keep(sparse_values(&b), open_b); \
+		alone_b = sv_add(alone_b, TERM(value)); \
+		open_b = si_set1(-1); \
+	} \
+	return sum + sv_sum(sv_add(alone_a, alone_b)); \
+}
+
+#define SQUARE_SV(v) sv_mul(v, v)
+#define SQUARE(x) ((x) * (x))
+#define MAGNITUDE(x) ((x) < 0 ? -(x) : (x))
+
+DEFINE_SPARSE_SUM(l2sq_sparse, SQUARE_SV, SQUARE)
+DEFINE_SPARSE_SUM(l1_sparse, sv_abs, MAGNITUDE)
+
+/*
+ * Bit strings.  A tail of n bytes is filled up with zeros, which count as
+ * nothing in either string.
+ */
+#ifndef HAVE_VB_LOAD_TAIL
+static inline VB
+vb_load_tail(const uint8 *x, uint32 n)
+{
+	uint8		bytes[VB_BYTES] = {0};
+
+	memcpy(bytes, x, n);
+	return vb_load(bytes);
+}
+#endif
+
+/* `attribute` names instructions that the rest of the file must not use. */
+#define DEFINE_BIT_KERNELS(suffix, attribute, popcount) \
+attribute static uint64 \
+hamming_bits##suffix(const uint8 *a, const uint8 *b, uint32 bytes) \
+{ \
+	VB			sum0 = vb_zero(); \
+	VB			sum1 = vb_zero(); \
+	uint32		i = 0; \
+ \
+	for (; i + 2 * VB_BYTES <= bytes; i += 2 * VB_BYTES) \
+	{ \
+		sum0 = vb_add_64(sum0, popcount(vb_xor(vb_load(a + i), \
+											   vb_load(b + i)))); \
+		sum1 = vb_add_64(sum1, popcount(vb_xor(vb_load(a + i + VB_BYTES), \
+											   vb_load(b + i + VB_BYTES)))); \
+	} \
+	if (i + VB_BYTES <= bytes) \
+	{ \
+		sum0 = vb_add_64(sum0, popcount(vb_xor(vb_load(a + i), \
+											   vb_load(b + i)))); \
+		i += VB_BYTES; \
+	} \
+	if (i < bytes) \
+		sum1 = vb_add_64(sum1, popcount(vb_xor(vb_load_tail(a + i, bytes - i), \
+											   vb_load_tail(b + i, bytes - i)))); \
+	return vb_sum_64(vb_add_64(sum0, sum1)); \
+} \
+ \
+attribute static BitCounts \
+jaccard_bits##suffix(const uint8 *a, const uint8 *b, uint32 bytes) \
+{ \
+	BitCounts	counts; \
+	VB			both = vb_zero(); \
+	VB			either = vb_zero(); \
+	uint32		i = 0; \
+ \
+	for (; i + VB_BYTES <= bytes; i += VB_BYTES) \
+	{ \
+		VB			x = vb_load(a + i); \
+		VB			y = vb_load(b + i); \
+ \
+		both = vb_add_64(both, popcount(vb_and(x, y))); \
+		either = vb_add_64(either, popcount(vb_or(x, y))); \
+	} \
+	if (i < bytes) \
+	{ \
+		VB			x = vb_load_tail(a + i, bytes - i); \
+		VB			y = vb_load_tail(b + i, bytes - i); \
+ \
+		both = vb_add_64(both, popcount(vb_and(x, y))); \
+		either = vb_add_64(either, popcount(vb_or(x, y))); \
+	} \
+	counts.both = vb_sum_64(both); \
+	counts.either = vb_sum_64(either); \
+	return counts; \
+}
+
+DEFINE_BIT_KERNELS(, , vb_popcount)
 
 #define DECLARE_VC_SUMS(sum) \
 	VC_SUM		sum##0 = vc_zero(); \
@@ -485,19 +914,35 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	}
 }
 
-const DistanceKernels KERNELS_TABLE = {
-	.isa = KERNELS_ISA,
-	.l2sq_f32 = l2sq_f32,
-	.dot_f32 = dot_f32,
-	.l1_f32 = l1_f32,
-	.cosine_f32 = cosine_f32,
-	.dot_u8_i16 = dot_u8_i16,
-	.dot_u8_u8 = dot_u8_u8,
-	.l1_u8_f32 = l1_u8_f32,
-	.l1_u8_u8 = l1_u8_u8,
-	.range_f32 = range_f32,
-	.quantize_f32_u8 = quantize_f32_u8,
-	.hadamard_f32 = hadamard_f32,
-	.flip_f32 = flip_f32,
-	.butterfly_f32 = butterfly_f32,
-};
+/* A table of what this file has defined, with bit kernels of some suffix. */
+#define KERNELS_OF(isa_name, bits) \
+{ \
+	.isa = isa_name, \
+	.l2sq_f32 = l2sq_f32, \
+	.dot_f32 = dot_f32, \
+	.l1_f32 = l1_f32, \
+	.cosine_f32 = cosine_f32, \
+	.dot_underflows_f32 = dot_underflows_f32, \
+	.l2sq_f16 = l2sq_f16, \
+	.dot_f16 = dot_f16, \
+	.l1_f16 = l1_f16, \
+	.cosine_f16 = cosine_f16, \
+	.f16_to_f32 = f16_to_f32, \
+	.f32_to_f16 = f32_to_f16, \
+	.l2sq_sparse = l2sq_sparse, \
+	.dot_sparse = dot_sparse, \
+	.l1_sparse = l1_sparse, \
+	.hamming_bits = hamming_bits##bits, \
+	.jaccard_bits = jaccard_bits##bits, \
+	.dot_u8_i16 = dot_u8_i16, \
+	.dot_u8_u8 = dot_u8_u8, \
+	.l1_u8_f32 = l1_u8_f32, \
+	.l1_u8_u8 = l1_u8_u8, \
+	.range_f32 = range_f32, \
+	.quantize_f32_u8 = quantize_f32_u8, \
+	.hadamard_f32 = hadamard_f32, \
+	.flip_f32 = flip_f32, \
+	.butterfly_f32 = butterfly_f32, \
+}
+
+const DistanceKernels KERNELS_TABLE = KERNELS_OF(KERNELS_ISA, );

@@ -3,7 +3,7 @@
  *		Kernels for x86-64 CPUs with AVX2 and FMA: 256-bit vectors.
  *
  * Tails of floats and of the codes beside them lie in the first lanes, tails
- * of int16 vectors in the last ones.
+ * of int16 and f16 vectors in the last ones.
  */
 #include "c.h"
 
@@ -13,13 +13,17 @@
 
 #include <immintrin.h>
 
+#include "distance/vector_sparse256.inc.h"
+
 typedef __m256	VF;
 typedef __m256i VI;
 typedef __m256i VC;
 typedef __m256i VC_SUM;
+typedef __m256i VB;
 
 #define VF_LANES 8
 #define VC_CODES 16
+#define VB_BYTES 32
 
 #define vf_zero()		 _mm256_setzero_ps()
 #define vf_set1(x)		 _mm256_set1_ps(x)
@@ -34,15 +38,26 @@ typedef __m256i VC_SUM;
 #define vf_fnma(a, b, c) _mm256_fnmadd_ps(a, b, c)
 #define vf_abs(v)		 _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v)
 #define vf_round(v)		 _mm256_cvtps_epi32(v)
-#define vi_to_vf(v)		 _mm256_cvtepi32_ps(v)
-#define vi_zero()		 _mm256_setzero_si256()
-#define vi_add(a, b)	 _mm256_add_epi32(a, b)
+#define vf_load_f16(p)	 _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *) (p)))
+#define vf_store_f16(p, v)            \
+	_mm_storeu_si128((__m128i *) (p), \
+					 _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT))
+#define vi_load(p)	 _mm256_loadu_si256((const __m256i *) (p))
+#define vi_to_vf(v)	 _mm256_cvtepi32_ps(v)
+#define vi_zero()	 _mm256_setzero_si256()
+#define vi_add(a, b) _mm256_add_epi32(a, b)
 /* squares of lanes below 2^15 */
 #define vi_square_low(v)  _mm256_madd_epi16(v, v)
 #define vc_zero()		  _mm256_setzero_si256()
 #define vc_add(a, b)	  _mm256_add_epi32(a, b)
 #define vc_dot(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
 #define vc_load_i16(p)	  _mm256_loadu_si256((const __m256i *) (p))
+#define vb_zero()		  _mm256_setzero_si256()
+#define vb_load(p)		  _mm256_loadu_si256((const __m256i *) (p))
+#define vb_and(a, b)	  _mm256_and_si256(a, b)
+#define vb_or(a, b)		  _mm256_or_si256(a, b)
+#define vb_xor(a, b)	  _mm256_xor_si256(a, b)
+#define vb_add_64(a, b)	  _mm256_add_epi64(a, b)
 #define vc_load_u8(p) \
 	_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (p)))
 #define vf_load_u8(p)   \
@@ -116,6 +131,20 @@ static inline VF
 vf_load_tail(const float *x, uint32 dim, uint32 n)
 {
 	return _mm256_maskload_ps(x + dim - n, first_lanes_mask(n));
+}
+
+/* last_lanes of a vector of 8 */
+static inline VF
+vf_load_f16_tail(const uint16 *x, uint32 dim, uint32 n)
+{
+	uint16 small[VF_LANES] = {0};
+
+	if (dim >= VF_LANES)
+		return _mm256_cvtph_ps(_mm_and_si128(
+			_mm_loadu_si128((const __m128i *) (x + dim - VF_LANES)),
+			_mm_loadu_si128((const __m128i *) (last_lanes + VF_LANES + n))));
+	memcpy(small + VF_LANES - n, x, n * sizeof(uint16));
+	return vf_load_f16(small);
 }
 
 static inline VF
@@ -253,6 +282,31 @@ vf_flip_signs(VF v, const uint8 *signs, uint32 i)
 
 	return _mm256_xor_ps(v, _mm256_and_ps(_mm256_castsi256_ps(flip),
 										  _mm256_set1_ps(-0.0f)));
+}
+
+/* by half bytes, from a table */
+static inline VB
+vb_popcount(VB v)
+{
+	VB table = _mm256_broadcastsi128_si256(
+		_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+	VB low = _mm256_set1_epi8(0x0f);
+	VB counts = _mm256_add_epi8(
+		_mm256_shuffle_epi8(table, _mm256_and_si256(v, low)),
+		_mm256_shuffle_epi8(table,
+							_mm256_and_si256(_mm256_srli_epi16(v, 4), low)));
+
+	return _mm256_sad_epu8(counts, _mm256_setzero_si256());
+}
+
+static inline uint64
+vb_sum_64(VB v)
+{
+	__m128i pair = _mm_add_epi64(_mm256_castsi256_si128(v),
+								 _mm256_extracti128_si256(v, 1));
+
+	return (uint64) _mm_cvtsi128_si64(
+		_mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair)));
 }
 
 /* the Hadamard transform of one vector */

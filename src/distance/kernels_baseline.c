@@ -17,9 +17,11 @@ typedef simde__m128	 VF;
 typedef simde__m128i VI;
 typedef simde__m128i VC;
 typedef simde__m128i VC_SUM;
+typedef simde__m128i VB;
 
 #define VF_LANES 4
 #define VC_CODES 8
+#define VB_BYTES 16
 
 #define vf_zero()		 simde_mm_setzero_ps()
 #define vf_set1(x)		 simde_mm_set1_ps(x)
@@ -43,9 +45,34 @@ typedef simde__m128i VC_SUM;
 #define vc_add(a, b)	  simde_mm_add_epi32(a, b)
 #define vc_dot(sum, a, b) simde_mm_add_epi32(sum, simde_mm_madd_epi16(a, b))
 #define vc_load_i16(p)	  simde_mm_loadu_si128((const simde__m128i *) (p))
+#define vb_zero()		  simde_mm_setzero_si128()
+#define vb_load(p)		  simde_mm_loadu_si128((const simde__m128i *) (p))
+#define vb_and(a, b)	  simde_mm_and_si128(a, b)
+#define vb_or(a, b)		  simde_mm_or_si128(a, b)
+#define vb_xor(a, b)	  simde_mm_xor_si128(a, b)
+#define vb_add_64(a, b)	  simde_mm_add_epi64(a, b)
 #define vc_load_u8(p)                                                        \
 	simde_mm_unpacklo_epi8(simde_mm_loadl_epi64((const simde__m128i *) (p)), \
 						   simde_mm_setzero_si128())
+
+typedef simde__m128i SI;
+typedef simde__m128	 SV;
+
+#define SPARSE_LANES 4
+
+#define si_load(p)	simde_mm_loadu_si128((const simde__m128i *) (p))
+#define si_set1(x)	simde_mm_set1_epi32(x)
+#define si_or(a, b) simde_mm_or_si128(a, b)
+/* b without the lanes of a */
+#define si_andnot(a, b)	  simde_mm_andnot_si128(a, b)
+#define si_lanes(v)		  ((uint32) simde_mm_movemask_ps(simde_mm_castsi128_ps(v)))
+#define sv_keep(v, lanes) simde_mm_and_ps(v, simde_mm_castsi128_ps(lanes))
+#define sv_load(p)		  vf_load(p)
+#define sv_zero()		  vf_zero()
+#define sv_add(a, b)	  vf_add(a, b)
+#define sv_mul(a, b)	  vf_mul(a, b)
+#define sv_abs(v)		  vf_abs(v)
+#define sv_sum(v)		  vf_sum(v)
 
 /* first_lanes[4 - n] .. [7 - n]: ones in the first n of 4 lanes */
 static const uint32 first_lanes[8] = {
@@ -97,6 +124,94 @@ vf_load_tail(const float *x, uint32 dim, uint32 n)
 	else
 		memcpy(lanes, tail, 3 * sizeof(float));
 	return vf_load(lanes);
+}
+
+/*
+ * 4 halves as floats.  Their exponent and fraction, moved to where a float has
+ * them, make a float that is 2^112 times too small, subnormal or not; infinity
+ * and NaN need the largest exponent besides.
+ */
+static inline VF
+vf_load_f16(const uint16 *p)
+{
+	VI halves = simde_mm_unpacklo_epi16(simde_mm_loadl_epi64(
+											(const simde__m128i *) p),
+										simde_mm_setzero_si128());
+	VI magnitude = simde_mm_and_si128(halves, simde_mm_set1_epi32(0x7fff));
+	VI sign = simde_mm_slli_epi32(simde_mm_xor_si128(halves, magnitude), 16);
+	VI special = simde_mm_and_si128(
+		simde_mm_cmpgt_epi32(magnitude, simde_mm_set1_epi32(0x7bff)),
+		simde_mm_set1_epi32(0x7f800000));
+	VF value = simde_mm_mul_ps(simde_mm_castsi128_ps(
+								   simde_mm_slli_epi32(magnitude, 13)),
+							   simde_mm_set1_ps(0x1p112f));
+
+	return simde_mm_or_ps(value, simde_mm_castsi128_ps(
+									 simde_mm_or_si128(sign, special)));
+}
+
+static inline VF
+vf_load_f16_tail(const uint16 *x, uint32 dim, uint32 n)
+{
+	const uint16 *tail = x + dim - n;
+	uint16		  lanes[VF_LANES] = {0};
+
+	if (n == 1)
+		memcpy(lanes, tail, sizeof(uint16));
+	else if (n == 2)
+		memcpy(lanes, tail, 2 * sizeof(uint16));
+	else
+		memcpy(lanes, tail, 3 * sizeof(uint16));
+	return vf_load_f16(lanes);
+}
+
+/* bits of a where mask has ones, of b elsewhere */
+static inline VI
+vi_choose(VI mask, VI a, VI b)
+{
+	return simde_mm_or_si128(simde_mm_and_si128(mask, a),
+							 simde_mm_andnot_si128(mask, b));
+}
+
+/*
+ * Rounds in integers where the half is normal.  Where it is subnormal, adding
+ * 0.5 makes the last bit of a float as large as that of a half.
+ */
+static inline void
+vf_store_f16(uint16 *p, VF v)
+{
+	VI bits = simde_mm_castps_si128(v);
+	VI magnitude = simde_mm_and_si128(bits, simde_mm_set1_epi32(0x7fffffff));
+	VI sign = simde_mm_srli_epi32(simde_mm_xor_si128(bits, magnitude), 16);
+	VI odd = simde_mm_and_si128(simde_mm_srli_epi32(magnitude, 13),
+								simde_mm_set1_epi32(1));
+	/* less 112 in the exponent, plus just below one half, plus odd */
+	VI normal = simde_mm_srli_epi32(
+		simde_mm_add_epi32(simde_mm_add_epi32(magnitude,
+											  simde_mm_set1_epi32(
+												  0x0fff - (112 << 23))),
+						   odd),
+		13);
+	VI subnormal = simde_mm_sub_epi32(
+		simde_mm_castps_si128(simde_mm_add_ps(simde_mm_castsi128_ps(magnitude),
+											  simde_mm_set1_ps(0.5f))),
+		simde_mm_set1_epi32(0x3f000000));
+	VI is_subnormal = simde_mm_cmpgt_epi32(simde_mm_set1_epi32(0x38800000),
+										   magnitude);
+	VI is_infinite = simde_mm_cmpgt_epi32(magnitude,
+										  simde_mm_set1_epi32(0x477fefff));
+	VI is_nan = simde_mm_cmpgt_epi32(magnitude,
+									 simde_mm_set1_epi32(0x7f800000));
+	VI half = vi_choose(is_subnormal, subnormal, normal);
+
+	half = vi_choose(is_infinite, simde_mm_set1_epi32(0x7c00), half);
+	half = vi_choose(is_nan, simde_mm_set1_epi32(0x7e00), half);
+	half = simde_mm_or_si128(half, sign);
+
+	/* packing saturates signed numbers, so make them such */
+	half = simde_mm_srai_epi32(simde_mm_slli_epi32(half, 16), 16);
+	simde_mm_storel_epi64((simde__m128i *) p,
+						  simde_mm_packs_epi32(half, half));
 }
 
 static inline VI
@@ -249,6 +364,52 @@ vf_flip_signs(VF v, const uint8 *signs, uint32 i)
 
 	return simde_mm_xor_ps(v, simde_mm_and_ps(simde_mm_castsi128_ps(flip),
 											  simde_mm_set1_ps(-0.0f)));
+}
+
+/*
+ * All rotations of b meet a; for b the results are rotated back.
+ */
+static inline void
+si_match(SI a, SI b, SI *match_a, SI *match_b)
+{
+	SI m0 = simde_mm_cmpeq_epi32(a, b);
+	SI m1 = simde_mm_cmpeq_epi32(a, simde_mm_shuffle_epi32(b, 0x39));
+	SI m2 = simde_mm_cmpeq_epi32(a, simde_mm_shuffle_epi32(b, 0x4e));
+	SI m3 = simde_mm_cmpeq_epi32(a, simde_mm_shuffle_epi32(b, 0x93));
+
+	*match_a = simde_mm_or_si128(simde_mm_or_si128(m0, m1),
+								 simde_mm_or_si128(m2, m3));
+	*match_b = simde_mm_or_si128(
+		simde_mm_or_si128(m0, simde_mm_shuffle_epi32(m1, 0x93)),
+		simde_mm_or_si128(simde_mm_shuffle_epi32(m2, 0x4e),
+						  simde_mm_shuffle_epi32(m3, 0x39)));
+}
+
+/* in pairs of bits, then of four, then of eight */
+static inline VB
+vb_popcount(VB v)
+{
+	VB pairs = simde_mm_set1_epi8(0x55);
+	VB fours = simde_mm_set1_epi8(0x33);
+	VB eights = simde_mm_set1_epi8(0x0f);
+
+	v = simde_mm_sub_epi8(v, simde_mm_and_si128(simde_mm_srli_epi16(v, 1),
+												pairs));
+	v = simde_mm_add_epi8(simde_mm_and_si128(v, fours),
+						  simde_mm_and_si128(simde_mm_srli_epi16(v, 2),
+											 fours));
+	v = simde_mm_and_si128(simde_mm_add_epi8(v, simde_mm_srli_epi16(v, 4)),
+						   eights);
+	return simde_mm_sad_epu8(v, simde_mm_setzero_si128());
+}
+
+static inline uint64
+vb_sum_64(VB v)
+{
+	uint64 lanes[2];
+
+	simde_mm_storeu_si128((simde__m128i *) lanes, v);
+	return lanes[0] + lanes[1];
 }
 
 /* the Hadamard transform of one vector */

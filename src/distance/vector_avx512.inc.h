@@ -8,13 +8,17 @@
  */
 #include <immintrin.h>
 
+#include "distance/vector_sparse256.inc.h"
+
 typedef __m512	VF;
 typedef __m512i VI;
 typedef __m512i VC;
 typedef __m512i VC_SUM;
+typedef __m512i VB;
 
 #define VF_LANES 16
 #define VC_CODES 32
+#define VB_BYTES 64
 
 #define vf_zero()		 _mm512_setzero_ps()
 #define vf_set1(x)		 _mm512_set1_ps(x)
@@ -32,6 +36,11 @@ typedef __m512i VC_SUM;
 #define vf_hmin(v)		 _mm512_reduce_min_ps(v)
 #define vf_hmax(v)		 _mm512_reduce_max_ps(v)
 #define vf_round(v)		 _mm512_cvtps_epi32(v)
+#define vf_load_f16(p) \
+	_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (p)))
+#define vf_store_f16(p, v)                     \
+	_mm256_storeu_si256((__m256i *) (p),       \
+						_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT))
 #define vi_to_vf(v)		 _mm512_cvtepi32_ps(v)
 #define vi_zero()		 _mm512_setzero_si512()
 #define vi_add(a, b)	 _mm512_add_epi32(a, b)
@@ -50,6 +59,14 @@ typedef __m512i VC_SUM;
 	_mm512_cvtepi32_ps( \
 		_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *) (p))))
 
+#define vb_zero()		_mm512_setzero_si512()
+#define vb_load(p)		_mm512_loadu_si512(p)
+#define vb_and(a, b)	_mm512_and_si512(a, b)
+#define vb_or(a, b)		_mm512_or_si512(a, b)
+#define vb_xor(a, b)	_mm512_xor_si512(a, b)
+#define vb_add_64(a, b) _mm512_add_epi64(a, b)
+#define vb_sum_64(v)	((uint64) _mm512_reduce_add_epi64(v))
+
 #ifdef __AVX512VNNI__
 #define vc_dot(sum, a, b) _mm512_dpwssd_epi32(sum, a, b)
 #else
@@ -63,6 +80,13 @@ static inline VF
 vf_load_tail(const float *x, uint32 dim, uint32 n)
 {
 	return _mm512_maskz_loadu_ps(FIRST_LANES(__mmask16, n), x + dim - n);
+}
+
+static inline VF
+vf_load_f16_tail(const uint16 *x, uint32 dim, uint32 n)
+{
+	return _mm512_cvtph_ps(
+		_mm256_maskz_loadu_epi16(FIRST_LANES(__mmask16, n), x + dim - n));
 }
 
 static inline VF
@@ -129,6 +153,29 @@ vf_flip_signs(VF v, const uint8 *signs, uint32 i)
 
 	memcpy(&bits, signs + i / 8, sizeof(bits));
 	return _mm512_mask_xor_ps(v, bits, v, _mm512_set1_ps(-0.0f));
+}
+
+#define HAVE_VB_LOAD_TAIL
+
+static inline VB
+vb_load_tail(const uint8 *x, uint32 n)
+{
+	return _mm512_maskz_loadu_epi8(FIRST_LANES(__mmask64, n), x);
+}
+
+/* by half bytes, from a table */
+static inline VB
+vb_popcount(VB v)
+{
+	VB table = _mm512_broadcast_i32x4(
+		_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+	VB low = _mm512_set1_epi8(0x0f);
+	VB counts = _mm512_add_epi8(
+		_mm512_shuffle_epi8(table, _mm512_and_si512(v, low)),
+		_mm512_shuffle_epi8(table,
+							_mm512_and_si512(_mm512_srli_epi16(v, 4), low)));
+
+	return _mm512_sad_epu8(counts, _mm512_setzero_si512());
 }
 
 /* the Hadamard transform of one vector */

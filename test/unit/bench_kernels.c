@@ -32,6 +32,11 @@ extern void ExceptionalCondition(const char *condition, const char *type,
 static float	a[MAX_DIM];
 static float	b[MAX_DIM];
 static float	out[MAX_DIM];
+static uint16	half_a[MAX_DIM];
+static uint16	half_b[MAX_DIM];
+static uint16	half_out[MAX_DIM];
+static int32	index_a[MAX_DIM];
+static int32	index_b[MAX_DIM];
 static int16	levels[MAX_DIM];
 static uint8	signs[ROTATION_SIGN_BYTES(MAX_DIM)];
 static uint32	dim;
@@ -46,6 +51,10 @@ typedef union CodeBuffer
 
 static CodeBuffer code_a;
 static CodeBuffer code_b;
+
+/* one element in five of 5 * dim dimensions */
+static SparseArray sparse_a = {index_a, a, 0};
+static SparseArray sparse_b = {index_b, b, 0};
 
 /* results go here, so that no call is optimized away */
 static volatile double sink;
@@ -66,11 +75,68 @@ now_ns(void)
 	return now.tv_sec * 1e9 + now.tv_nsec;
 }
 
+/* What a merge and a count without vectors take. */
+static float
+scalar_dot_sparse(const SparseArray *x, const SparseArray *y)
+{
+	float  sum = 0;
+	uint32 i = 0;
+	uint32 j = 0;
+
+	while (i < x->count && j < y->count)
+	{
+		if (x->index[i] < y->index[j])
+			i++;
+		else if (x->index[i] > y->index[j])
+			j++;
+		else
+			sum += x->value[i++] * y->value[j++];
+	}
+	return sum;
+}
+
+static uint64
+scalar_hamming(const uint8 *x, const uint8 *y, uint32 bytes)
+{
+	uint64 count = 0;
+
+	for (uint32 i = 0; i + 8 <= bytes; i += 8)
+	{
+		uint64 p;
+		uint64 q;
+
+		memcpy(&p, x + i, 8);
+		memcpy(&q, y + i, 8);
+		count += __builtin_popcountll(p ^ q);
+	}
+	return count;
+}
+
 #define BODIES(X)                                                            \
 	X(l2sq_f32, sink = distance_kernels->l2sq_f32(a, b, dim))                \
 	X(dot_f32, sink = distance_kernels->dot_f32(a, b, dim))                  \
 	X(l1_f32, sink = distance_kernels->l1_f32(a, b, dim))                    \
 	X(cosine_f32, sink = distance_kernels->cosine_f32(a, b, dim).dot)        \
+	X(dot_underflows_f32,                                                    \
+	  sink = distance_kernels->dot_underflows_f32(a, b, dim))                \
+	X(l2sq_f16, sink = distance_kernels->l2sq_f16(half_a, half_b, dim))      \
+	X(dot_f16, sink = distance_kernels->dot_f16(half_a, half_b, dim))        \
+	X(l1_f16, sink = distance_kernels->l1_f16(half_a, half_b, dim))          \
+	X(cosine_f16,                                                            \
+	  sink = distance_kernels->cosine_f16(half_a, half_b, dim).dot)          \
+	X(f16_to_f32, distance_kernels->f16_to_f32(half_a, out, dim))            \
+	X(f32_to_f16, distance_kernels->f32_to_f16(a, half_out, dim))            \
+	X(l2sq_sparse,                                                           \
+	  sink = distance_kernels->l2sq_sparse(&sparse_a, &sparse_b))            \
+	X(dot_sparse, sink = distance_kernels->dot_sparse(&sparse_a, &sparse_b)) \
+	X(l1_sparse, sink = distance_kernels->l1_sparse(&sparse_a, &sparse_b))   \
+	X(scalar_dot_sparse, sink = scalar_dot_sparse(&sparse_a, &sparse_b))     \
+	X(hamming_bits,                                                          \
+	  sink = distance_kernels->hamming_bits(signs, code_a.bytes, dim / 8))   \
+	X(jaccard_bits,                                                          \
+	  sink = distance_kernels->jaccard_bits(signs, code_a.bytes, dim / 8)    \
+				 .both)                                                      \
+	X(scalar_hamming, sink = scalar_hamming(signs, code_a.bytes, dim / 8))   \
 	X(dot_u8_i16,                                                            \
 	  sink = distance_kernels->dot_u8_i16(code_a.code.code, levels, dim))    \
 	X(dot_u8_u8, sink = distance_kernels->dot_u8_u8(code_a.code.code,        \
@@ -126,8 +192,9 @@ measure(void (*run)(int calls))
 int
 main(void)
 {
-	static const char *const isas[] = {"baseline", "neon", "avx2", "avx512",
-									   "avx512vnni"};
+	static const char *const isas[] = {"baseline",	 "neon",
+									   "avx2",		 "avx512",
+									   "avx512vnni", "avx512popcnt"};
 	static const uint32		 dims[] = {128, 768, 1536};
 	static const struct
 	{
@@ -143,11 +210,16 @@ main(void)
 	{
 		a[i] = (float) (rand() / (double) RAND_MAX * 8 - 4);
 		b[i] = (float) (rand() / (double) RAND_MAX * 8 - 4);
+		index_a[i] = (i > 0 ? index_a[i - 1] : 0) + 1 + rand() % 9;
+		index_b[i] = (i > 0 ? index_b[i - 1] : 0) + 1 + rand() % 9;
 	}
+	distance_kernels->f32_to_f16(a, half_a, MAX_DIM);
+	distance_kernels->f32_to_f16(b, half_b, MAX_DIM);
 
 	for (int d = 0; d < (int) lengthof(dims); d++)
 	{
 		dim = dims[d];
+		sparse_a.count = sparse_b.count = dim;
 		rotation_init(&rotation, dim, 1, signs);
 		sq8_encode(SQ8_L2, a, dim, &code_a.code);
 		sq8_encode(SQ8_L2, b, dim, &code_b.code);

@@ -50,8 +50,9 @@ run_group(const char *name, void (*body)(void))
 void
 with_each_isa(void (*body)(void))
 {
-	static const char *const names[] = {"baseline", "neon", "avx2", "avx512",
-										"avx512vnni"};
+	static const char *const names[] = {"baseline",	  "neon",
+										"avx2",		  "avx512",
+										"avx512vnni", "avx512popcnt"};
 
 	for (int i = 0; i < (int) lengthof(names); i++)
 	{

@@ -72,6 +72,122 @@ float_put(float *x, uint32 i, double value)
 	memcpy((char *) x + i * sizeof(float), &rounded, sizeof(float));
 }
 
+/* reference conversions, by the value alone */
+static double
+half_value(uint16 half)
+{
+	double sign = half >> 15 ? -1 : 1;
+	int	   exponent = half >> 10 & 31;
+	double fraction = half & 1023;
+
+	if (exponent == 31)
+		return fraction > 0 ? NAN : sign * INFINITY;
+	if (exponent == 0)
+		return sign * ldexp(fraction, -24);
+	return sign * ldexp(1024 + fraction, exponent - 25);
+}
+
+static uint16
+half_nearest(double value)
+{
+	uint16 sign = signbit(value) ? 0x8000 : 0;
+	uint16 below = 0;
+	double rest;
+	double gap;
+
+	value = fabs(value);
+	if (isnan(value))
+		return sign | 0x7e00;
+	if (value >= 65520)
+		return sign | 0x7c00;
+
+	/* the largest half that is not above the value; halves ascend as integers */
+	for (int bit = 1 << 14; bit > 0; bit >>= 1)
+	{
+		if ((below | bit) <= 0x7bff && half_value(below | bit) <= value)
+			below |= bit;
+	}
+	rest = value - half_value(below);
+	gap = (below == 0x7bff ? 65536 : half_value(below + 1)) -
+		  half_value(below);
+	if (rest > gap / 2 || (rest == gap / 2 && (below & 1) != 0))
+		below++;
+	return sign | below;
+}
+
+/* An element type of the distance kernels, and its kernels. */
+typedef struct ElementType
+{
+	const char *name;
+	Size		bytes;
+	void (*put)(void *x, uint32 i, double value);
+	double (*at)(const void *x, uint32 i);
+	double (*l2sq)(const void *a, const void *b, uint32 dim);
+	double (*dot)(const void *a, const void *b, uint32 dim);
+	double (*l1)(const void *a, const void *b, uint32 dim);
+	CosineParts (*cosine)(const void *a, const void *b, uint32 dim);
+} ElementType;
+
+static void
+put_f32(void *x, uint32 i, double value)
+{
+	float_put(x, i, value);
+}
+
+static double
+at_f32(const void *x, uint32 i)
+{
+	return float_at(x, i);
+}
+
+static void
+put_f16(void *x, uint32 i, double value)
+{
+	uint16 half = half_nearest(value);
+
+	memcpy((char *) x + i * sizeof(half), &half, sizeof(half));
+}
+
+static double
+at_f16(const void *x, uint32 i)
+{
+	uint16 half;
+
+	memcpy(&half, (const char *) x + i * sizeof(half), sizeof(half));
+	return half_value(half);
+}
+
+#define DEFINE_ELEMENT_TYPE(type)                                             \
+	static double l2sq_##type(const void *a, const void *b, uint32 n)         \
+	{                                                                         \
+		return distance_kernels->l2sq_##type(a, b, n);                        \
+	}                                                                         \
+	static double dot_##type(const void *a, const void *b, uint32 n)          \
+	{                                                                         \
+		return distance_kernels->dot_##type(a, b, n);                         \
+	}                                                                         \
+	static double l1_##type(const void *a, const void *b, uint32 n)           \
+	{                                                                         \
+		return distance_kernels->l1_##type(a, b, n);                          \
+	}                                                                         \
+	static CosineParts cosine_##type(const void *a, const void *b, uint32 n)  \
+	{                                                                         \
+		return distance_kernels->cosine_##type(a, b, n);                      \
+	}                                                                         \
+	static const ElementType type##_elements = {#type,		 at_bytes_##type, \
+												put_##type,	 at_##type,       \
+												l2sq_##type, dot_##type,      \
+												l1_##type,	 cosine_##type}
+
+enum
+{
+	at_bytes_f32 = sizeof(float),
+	at_bytes_f16 = sizeof(uint16)
+};
+
+DEFINE_ELEMENT_TYPE(f32);
+DEFINE_ELEMENT_TYPE(f16);
+
 /*
  * Relative error of a float sum of dim terms, against the sum of their
  * magnitudes: 16 partial sums at least, and a few roundings in each term.
@@ -92,12 +208,12 @@ check_close(const char *what, uint32 dim, double got, double expected,
 }
 
 static void
-check_float_kernels(uint32 dim, int shift, double scale)
+check_distances(const ElementType *type, uint32 dim, int shift, double scale)
 {
-	Buffer		buffer_a = buffer_create(dim * sizeof(float), shift);
-	Buffer		buffer_b = buffer_create(dim * sizeof(float), shift * 2);
-	float	   *a = buffer_a.array;
-	float	   *b = buffer_b.array;
+	Buffer		buffer_a = buffer_create(dim * type->bytes, shift);
+	Buffer		buffer_b = buffer_create(dim * type->bytes, shift * 2);
+	void	   *a = buffer_a.array;
+	void	   *b = buffer_b.array;
 	double		tolerance = sum_tolerance(dim);
 	double		l2sq = 0;
 	double		dot = 0;
@@ -105,22 +221,19 @@ check_float_kernels(uint32 dim, int shift, double scale)
 	double		l1 = 0;
 	double		norm_a = 0;
 	double		norm_b = 0;
-	double		lowest = INFINITY;
-	double		highest = -INFINITY;
 	double		tiny = dim * 0x1p-148;
 	CosineParts parts;
-	FloatRange	range;
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		float_put(a, i, random_normal() * scale + scale);
-		float_put(b, i, random_normal() * scale);
+		type->put(a, i, random_normal() * scale + scale);
+		type->put(b, i, random_normal() * scale);
 	}
 
 	for (uint32 i = 0; i < dim; i++)
 	{
-		double x = float_at(a, i);
-		double y = float_at(b, i);
+		double x = type->at(a, i);
+		double y = type->at(b, i);
 
 		l2sq += (x - y) * (x - y);
 		dot += x * y;
@@ -128,54 +241,355 @@ check_float_kernels(uint32 dim, int shift, double scale)
 		l1 += fabs(x - y);
 		norm_a += x * x;
 		norm_b += y * y;
-		lowest = Min(lowest, x);
-		highest = Max(highest, x);
 	}
 
-	check_close("l2sq_f32", dim, distance_kernels->l2sq_f32(a, b, dim), l2sq,
+	check_close("l2sq", dim, type->l2sq(a, b, dim), l2sq,
 				l2sq * tolerance + tiny);
-	check_close("dot_f32", dim, distance_kernels->dot_f32(a, b, dim), dot,
+	check_close("dot", dim, type->dot(a, b, dim), dot,
 				dot_abs * tolerance + tiny);
-	check_close("l1_f32", dim, distance_kernels->l1_f32(a, b, dim), l1,
-				l1 * tolerance + tiny);
+	check_close("l1", dim, type->l1(a, b, dim), l1, l1 * tolerance + tiny);
 
-	parts = distance_kernels->cosine_f32(a, b, dim);
-	check_close("cosine_f32 dot", dim, parts.dot, dot,
-				dot_abs * tolerance + tiny);
-	check_close("cosine_f32 norm_a", dim, parts.norm_a, norm_a,
+	parts = type->cosine(a, b, dim);
+	check_close("cosine dot", dim, parts.dot, dot, dot_abs * tolerance + tiny);
+	check_close("cosine norm_a", dim, parts.norm_a, norm_a,
 				norm_a * tolerance + tiny);
-	check_close("cosine_f32 norm_b", dim, parts.norm_b, norm_b,
+	check_close("cosine norm_b", dim, parts.norm_b, norm_b,
 				norm_b * tolerance + tiny);
 
-	range = distance_kernels->range_f32(a, dim);
-	check_close("range_f32 min", dim, range.min, lowest, 0);
-	check_close("range_f32 max", dim, range.max, highest, 0);
-
-	CHECK(distance_kernels->l2sq_f32(a, a, dim) == 0, "dim %u", dim);
-	CHECK(distance_kernels->l1_f32(a, a, dim) == 0, "dim %u", dim);
+	CHECK(type->l2sq(a, a, dim) == 0, "%s, dim %u", type->name, dim);
+	CHECK(type->l1(a, a, dim) == 0, "%s, dim %u", type->name, dim);
 
 	buffer_free(buffer_a);
 	buffer_free(buffer_b);
 }
 
 static void
-test_float_kernels(void)
+check_distances_all(const ElementType *type)
 {
 	for (uint32 dim = 1; dim <= 300; dim++)
-		check_float_kernels(dim, dim % 4, 1.0);
+		check_distances(type, dim, dim % 4, 1.0);
 	for (int i = 0; i < (int) lengthof(large_dims); i++)
-		check_float_kernels(large_dims[i], i % 8, 1.0);
+		check_distances(type, large_dims[i], i % 8, 1.0);
+}
+
+static void
+test_f32_distances(void)
+{
+	check_distances_all(&f32_elements);
 }
 
 /* Denormal products and denormal values; the default environment keeps them. */
 static void
-test_float_small(void)
+test_f32_small(void)
 {
 	for (uint32 dim = 1; dim <= 70; dim++)
 	{
-		check_float_kernels(dim, 0, 1e-21);
-		check_float_kernels(dim, 0, 1e-40);
-		check_float_kernels(dim, 0, 1e15);
+		check_distances(&f32_elements, dim, 0, 1e-21);
+		check_distances(&f32_elements, dim, 0, 1e-40);
+		check_distances(&f32_elements, dim, 0, 1e15);
+	}
+}
+
+static void
+test_f16_distances(void)
+{
+	check_distances_all(&f16_elements);
+	for (uint32 dim = 1; dim <= 70; dim++)
+	{
+		check_distances(&f16_elements, dim, 0, 1e-6);
+		check_distances(&f16_elements, dim, 0, 1e4);
+	}
+}
+
+static void
+test_f16_conversion(void)
+{
+	uint16 halves[71];
+	uint16 back[71];
+	float  floats[71];
+
+	/* every half, whole vectors and tails */
+	for (uint32 dim = 1; dim <= 71; dim += 7)
+	{
+		for (uint32 first = 0; first < 65536; first += dim)
+		{
+			for (uint32 i = 0; i < dim; i++)
+				halves[i] = (uint16) (first + i);
+			distance_kernels->f16_to_f32(halves, floats, dim);
+			distance_kernels->f32_to_f16(floats, back, dim);
+			for (uint32 i = 0; i < dim; i++)
+			{
+				double value = half_value(halves[i]);
+				bool   nan = isnan(value);
+
+				CHECK(nan ? isnan(floats[i]) : floats[i] == value,
+					  "%04x: got %.9g", halves[i], floats[i]);
+				CHECK(!signbit(floats[i]) == (halves[i] < 0x8000), "%04x",
+					  halves[i]);
+				CHECK(nan ? isnan(half_value(back[i])) : back[i] == halves[i],
+					  "%04x: got %04x", halves[i], back[i]);
+			}
+		}
+	}
+
+	/* the middle between two halves, and the floats next to it */
+	for (int half = 0; half <= 0x7bff; half++)
+	{
+		float lower = (float) half_value((uint16) half);
+		float upper = half == 0x7bff ? 65536.0f
+									 : (float) half_value((uint16) half + 1);
+		float values[6];
+
+		values[0] = lower + (upper - lower) / 2;
+		values[1] = nextafterf(values[0], 0);
+		values[2] = nextafterf(values[0], 1e6f);
+		values[3] = -values[0];
+		values[4] = -values[1];
+		values[5] = -values[2];
+		distance_kernels->f32_to_f16(values, back, 6);
+		for (int i = 0; i < 6; i++)
+			CHECK(back[i] == half_nearest(values[i]),
+				  "%.9g: got %04x, expected %04x", values[i], back[i],
+				  half_nearest(values[i]));
+	}
+
+	/* any bits */
+	for (int round = 0; round < 2000; round++)
+	{
+		for (int i = 0; i < 71; i++)
+		{
+			uint32 bits = (uint32) random_bits();
+
+			/* mostly in the range of halves */
+			if (round % 4 != 0)
+				bits = (bits & 0x87ffffff) + 0x34000000;
+			memcpy(&floats[i], &bits, sizeof(bits));
+		}
+		distance_kernels->f32_to_f16(floats, back, 71);
+		for (int i = 0; i < 71; i++)
+			CHECK(isnan(floats[i]) ? isnan(half_value(back[i]))
+								   : back[i] == half_nearest(floats[i]),
+				  "%.9g: got %04x, expected %04x", floats[i], back[i],
+				  half_nearest(floats[i]));
+	}
+}
+
+static void
+check_range(uint32 dim, int shift)
+{
+	Buffer	   buffer = buffer_create(dim * sizeof(float), shift);
+	float	  *x = buffer.array;
+	double	   lowest = INFINITY;
+	double	   highest = -INFINITY;
+	FloatRange range;
+
+	for (uint32 i = 0; i < dim; i++)
+	{
+		float_put(x, i, random_normal());
+		lowest = Min(lowest, float_at(x, i));
+		highest = Max(highest, float_at(x, i));
+	}
+	range = distance_kernels->range_f32(x, dim);
+	check_close("range_f32 min", dim, range.min, lowest, 0);
+	check_close("range_f32 max", dim, range.max, highest, 0);
+	buffer_free(buffer);
+}
+
+static void
+test_range(void)
+{
+	for (uint32 dim = 1; dim <= 300; dim++)
+		check_range(dim, dim % 4);
+	for (int i = 0; i < (int) lengthof(large_dims); i++)
+		check_range(large_dims[i], i % 8);
+}
+
+static void
+test_dot_underflows(void)
+{
+	for (uint32 dim = 1; dim <= 100; dim++)
+	{
+		Buffer buffer_a = buffer_create(dim * sizeof(float), dim % 4);
+		Buffer buffer_b = buffer_create(dim * sizeof(float), dim % 3);
+		float *a = buffer_a.array;
+		float *b = buffer_b.array;
+		uint32 at = random_bits() % dim;
+
+		/* zeros, and products from the smallest normal one to the largest */
+		for (uint32 i = 0; i < dim; i++)
+		{
+			double x = ldexp(1, (int) (random_bits() % 120) - 60);
+
+			float_put(a, i, random_bits() % 3 == 0 ? 0 : x);
+			float_put(b, i, random_bits() % 3 == 0 ? -0.0 : 0x1p-126 / x);
+			if (random_bits() % 4 == 0)
+				float_put(b, i, -FLT_MAX);
+		}
+		CHECK(!distance_kernels->dot_underflows_f32(a, b, dim), "dim %u", dim);
+
+		float_put(a, at, 0x1p-149);
+		float_put(b, at, 0);
+		CHECK(!distance_kernels->dot_underflows_f32(a, b, dim), "dim %u", dim);
+		float_put(b, at, -0x1p-149);
+		CHECK(distance_kernels->dot_underflows_f32(a, b, dim), "dim %u", dim);
+		float_put(b, at, 0.999999);
+		CHECK(distance_kernels->dot_underflows_f32(a, b, dim), "dim %u", dim);
+		float_put(b, at, FLT_MAX);
+		CHECK(!distance_kernels->dot_underflows_f32(a, b, dim), "dim %u", dim);
+		float_put(a, at, 0x1.8p-64);
+		float_put(b, at, 0x1p-63);
+		CHECK(distance_kernels->dot_underflows_f32(a, b, dim), "dim %u", dim);
+
+		buffer_free(buffer_a);
+		buffer_free(buffer_b);
+	}
+}
+
+/* Sparse arrays against a dense sum over all indexes. */
+
+#define SPARSE_DIM 4000
+
+static SparseArray
+random_sparse(uint32 count, uint32 first, uint32 after, double *dense)
+{
+	SparseArray array;
+	int32	   *index = malloc(count * sizeof(int32));
+	float	   *value = malloc(count * sizeof(float));
+	uint32		left = count;
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < SPARSE_DIM; i++)
+		dense[i] = 0;
+	/* each index with the chance that takes `count` of them */
+	for (uint32 i = first; i < after && left > 0; i++)
+	{
+		if (random_bits() % (after - i) >= left)
+			continue;
+		left--;
+		index[n] = (int32) i;
+		value[n] = (float) random_normal();
+		dense[i] = value[n++];
+	}
+	array.index = index;
+	array.value = value;
+	array.count = n;
+	return array;
+}
+
+static void
+check_sparse(SparseArray a, SparseArray b, const double *dense_a,
+			 const double *dense_b)
+{
+	double l2sq = 0;
+	double dot = 0;
+	double dot_abs = 0;
+	double l1 = 0;
+	/* matches are added up one by one */
+	double tolerance = (Min(a.count, b.count) + 20) * 0x1p-24;
+
+	for (int i = 0; i < SPARSE_DIM; i++)
+	{
+		double x = dense_a[i];
+		double y = dense_b[i];
+
+		l2sq += (x - y) * (x - y);
+		dot += x * y;
+		dot_abs += fabs(x * y);
+		l1 += fabs(x - y);
+	}
+	check_close("l2sq_sparse", a.count * 100000 + b.count,
+				distance_kernels->l2sq_sparse(&a, &b), l2sq, l2sq * tolerance);
+	check_close("dot_sparse", a.count * 100000 + b.count,
+				distance_kernels->dot_sparse(&a, &b), dot,
+				dot_abs * tolerance);
+	check_close("l1_sparse", a.count * 100000 + b.count,
+				distance_kernels->l1_sparse(&a, &b), l1, l1 * tolerance);
+}
+
+static void
+test_sparse(void)
+{
+	static const uint32 counts[] = {0,	1,	2,	3,	 4,	  5,   7,	 8,
+									9,	15, 16, 17,	 31,  32,  33,	 47,
+									48, 49, 63, 100, 333, 800, 1500, 3000};
+	static double		dense_a[SPARSE_DIM];
+	static double		dense_b[SPARSE_DIM];
+
+	for (int i = 0; i < (int) lengthof(counts); i++)
+		for (int j = 0; j < (int) lengthof(counts); j++)
+			for (int spread = 0; spread < 6; spread++)
+			{
+				/* all over, dense, apart, one side in a corner of the other */
+				uint32		need = Max(counts[i], counts[j]);
+				uint32		half = SPARSE_DIM / 2;
+				uint32		first_b = spread == 2 && need <= half ? half : 0;
+				uint32		after_a = spread == 2 && need <= half ? half
+																  : SPARSE_DIM;
+				uint32		after_b = SPARSE_DIM;
+				SparseArray a;
+				SparseArray b;
+
+				if (spread == 1)
+					after_a = after_b = need + need / 8 + 1;
+				if (spread == 3)
+					after_b = counts[j] + 3;
+				if (spread == 4)
+					first_b = SPARSE_DIM - counts[j] - 3 * (counts[j] < 3000);
+				a = random_sparse(counts[i], 0, Min(after_a, SPARSE_DIM),
+								  dense_a);
+				b = random_sparse(counts[j], first_b, Min(after_b, SPARSE_DIM),
+								  dense_b);
+				CHECK(a.count == counts[i] && b.count == counts[j],
+					  "test data: %u %u", a.count, b.count);
+				check_sparse(a, b, dense_a, dense_b);
+				check_sparse(b, a, dense_b, dense_a);
+				CHECK(distance_kernels->l2sq_sparse(&a, &a) == 0, "count %u",
+					  a.count);
+				free((void *) a.index);
+				free((void *) a.value);
+				free((void *) b.index);
+				free((void *) b.value);
+			}
+}
+
+static void
+test_bits(void)
+{
+	static const uint32 more[] = {511, 512, 513, 1000, 2000, 8000};
+
+	for (uint32 k = 0; k <= 300 + lengthof(more); k++)
+	{
+		uint32	  bytes = k <= 300 ? k : more[k - 301];
+		Buffer	  buffer_a = buffer_create(bytes, k % 5);
+		Buffer	  buffer_b = buffer_create(bytes, k % 7);
+		uint8	 *a = buffer_a.array;
+		uint8	 *b = buffer_b.array;
+		uint64	  differ = 0;
+		uint64	  both = 0;
+		uint64	  either = 0;
+		BitCounts counts;
+
+		for (uint32 i = 0; i < bytes; i++)
+		{
+			a[i] = k % 3 == 0 ? 0xff : (uint8) random_bits();
+			b[i] = k % 6 == 0 ? 0 : (uint8) random_bits();
+			for (int bit = 0; bit < 8; bit++)
+			{
+				int x = a[i] >> bit & 1;
+				int y = b[i] >> bit & 1;
+
+				differ += x ^ y;
+				both += x & y;
+				either += x | y;
+			}
+		}
+		counts = distance_kernels->jaccard_bits(a, b, bytes);
+		CHECK(distance_kernels->hamming_bits(a, b, bytes) == differ,
+			  "%u bytes", bytes);
+		CHECK(counts.both == both && counts.either == either, "%u bytes",
+			  bytes);
+		buffer_free(buffer_a);
+		buffer_free(buffer_b);
 	}
 }
 
@@ -451,9 +865,15 @@ static void
 run_kernel_groups(void)
 {
 	run_group("selection by name", test_selection);
-	run_group("float kernels", test_float_kernels);
-	run_group("float kernels: denormals and large values", test_float_small);
-	run_group("float kernels: infinity and NaN", test_float_not_finite);
+	run_group("f32 distances", test_f32_distances);
+	run_group("f32 distances: denormals and large values", test_f32_small);
+	run_group("f32 distances: infinity and NaN", test_float_not_finite);
+	run_group("products that lose digits", test_dot_underflows);
+	run_group("f16 distances", test_f16_distances);
+	run_group("f16 conversion", test_f16_conversion);
+	run_group("sparse distances", test_sparse);
+	run_group("distances of bits", test_bits);
+	run_group("range", test_range);
 	run_group("code kernels", test_code_kernels);
 	run_group("code kernels: extreme sums", test_code_kernels_extremes);
 	run_group("quantize", test_quantize);
