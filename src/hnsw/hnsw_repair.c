@@ -442,11 +442,11 @@ hnsw_repair_element(HnswRepair *repair, HnswElement element)
  */
 
 /*
- * Turn unprotected edges that lead out of what is reached into protected ones,
- * until there are none.
+ * Turn unprotected edges from what is reached to live elements that are not
+ * into protected ones, until there are none.
  */
 static void
-promote_edges(HnswRepair *repair, Traversal *t)
+promote_edges(HnswRepair *repair, const HnswNumberSet *live, Traversal *t)
 {
 	HnswIndex  *index = repair->index;
 	uint32		capacity = hnsw_list_capacity(index, 0);
@@ -468,7 +468,7 @@ promote_edges(HnswRepair *repair, Traversal *t)
 			{
 				HnswElement target = HNSW_EDGE_TARGET(edges[i]);
 
-				if (target >= t->reached.size || hnsw_set_has(&t->reached, target) ||
+				if (!hnsw_set_has(live, target) || hnsw_set_has(&t->reached, target) ||
 					!hnsw_add_protected_edge(index, number, target, capacity))
 					continue;
 				hnsw_force_protected_edge(index, target, number);
@@ -508,7 +508,7 @@ hnsw_rejoin_elements(HnswRepair *repair, const HnswNumberSet *live)
 	/* bridges and inserts see to it that mostly there is nothing to do */
 	element = next_unreached(&t, live, 0);
 	if (element != HNSW_NONE)
-		promote_edges(repair, &t);
+		promote_edges(repair, live, &t);
 	while ((element = next_unreached(&t, live, element)) != HNSW_NONE)
 	{
 		MemoryContext old_context = MemoryContextSwitchTo(repair->context);
