@@ -492,19 +492,39 @@ hnsw_replace_entry_point(HnswIndex *index, HnswElement expected, HnswElement ele
 void
 hnsw_force_protected_edge(HnswIndex *index, HnswElement element, HnswElement target)
 {
+	uint32		capacity = hnsw_list_capacity(index, 0);
 	uint32		edges[2 * HNSW_MAX_M];
 	uint32		new_edges[2 * HNSW_MAX_M];
+	uint32		count;
+	uint32		new_count;
 
-	while (!hnsw_add_protected_edge(index, element, target, hnsw_list_capacity(index, 0)))
+	do
 	{
-		uint32		count = hnsw_read_list(index, element, 0, edges);
+		uint32		victim = HNSW_NONE;
 
-		/* move up, so that what was forced last is the last to go */
-		memcpy(new_edges, edges + 1, sizeof(uint32) * (count - 1));
-		new_edges[count - 1] = target | HNSW_PROTECTED;
-		if (hnsw_replace_list(index, element, 0, edges, count, new_edges, count))
-			return;
-	}
+		/* in place of itself, of an ordinary edge, or of the one added first */
+		count = hnsw_read_list(index, element, 0, edges);
+		for (uint32 i = 0; i < count && victim == HNSW_NONE; i++)
+		{
+			if (HNSW_EDGE_TARGET(edges[i]) == target)
+				victim = i;
+		}
+		for (uint32 i = 0; i < count && victim == HNSW_NONE && count == capacity; i++)
+		{
+			if (!HNSW_EDGE_IS_PROTECTED(edges[i]))
+				victim = i;
+		}
+		if (victim == HNSW_NONE && count == capacity)
+			victim = 0;
+
+		new_count = 0;
+		for (uint32 i = 0; i < count; i++)
+		{
+			if (i != victim)
+				new_edges[new_count++] = edges[i];
+		}
+		new_edges[new_count++] = target | HNSW_PROTECTED;
+	} while (!hnsw_replace_list(index, element, 0, edges, count, new_edges, new_count));
 }
 
 /*

@@ -20,6 +20,7 @@
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
+#include "catalog/pg_am_d.h"
 #include "executor/executor.h"
 #include "lib/pairingheap.h"
 #include "miscadmin.h"
@@ -72,6 +73,7 @@ typedef struct HnswScan
 	EState	   *estate;
 	TupleTableSlot *slot;
 	IndexFetchTableData *fetch;
+	BlockNumber heap_blocks;	/* rows beyond came after the snapshot */
 } HnswScan;
 
 static int
@@ -224,6 +226,16 @@ fetch_row(IndexScanDesc scan, ItemPointer tid, double *distance)
 }
 
 /*
+ * Rows in blocks that were not there when the scan began came later than its
+ * snapshot.  A damaged TID must not send the server looking for them.
+ */
+static bool
+may_be_visible(const HnswScan *so, const ItemPointerData *tid)
+{
+	return ItemPointerIsValid(tid) && ItemPointerGetBlockNumber(tid) < so->heap_blocks;
+}
+
+/*
  * Collect the rows of an element; NULL if it has none.
  *
  * Rows are read without a lock across pages.  chain_version tells whether one
@@ -252,7 +264,7 @@ collect_rows(HnswScan *so, HnswElement element)
 		ready->num_rows = 0;
 		if (head.state != HNSW_ENTRY_ELEMENT)
 			break;
-		if (ItemPointerIsValid(&head.tid))
+		if (may_be_visible(so, &head.tid))
 			ready->rows[ready->num_rows++] = head.tid;
 		if (next == HNSW_NONE)
 			break;
@@ -268,7 +280,7 @@ collect_rows(HnswScan *so, HnswElement element)
 				intact = false;
 				break;
 			}
-			if (ItemPointerIsValid(&row.tid))
+			if (may_be_visible(so, &row.tid))
 			{
 				if (ready->num_rows == allocated)
 				{
@@ -351,6 +363,8 @@ start_search(IndexScanDesc scan)
 	so->any_returned = false;
 	so->rows_seen = 0;
 	so->started = true;
+	so->heap_blocks = scan->heapRelation->rd_rel->relam == HEAP_TABLE_AM_OID ?
+		RelationGetNumberOfBlocks(scan->heapRelation) : InvalidBlockNumber;
 
 	order = &scan->orderByData[0];
 	if ((order->sk_flags & SK_ISNULL) == 0)

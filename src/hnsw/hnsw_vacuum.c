@@ -410,6 +410,33 @@ repair_elements(VacuumState *state)
 	}
 }
 
+/* Make elements that bridging spared ghosts again, part of the graph. */
+static void
+revive_spared(VacuumState *state)
+{
+	EntriesPage *page = &state->page;
+	HnswEdit	edit;
+	bool		any = false;
+
+	for (uint32 slot = 0; slot < page->count && !any; slot++)
+		any = page->entries[slot].state == HNSW_ENTRY_DYING &&
+			!hnsw_set_has(&state->repair.dying, page->first + slot);
+	if (!any)
+		return;
+
+	hnsw_edit_start(&edit, state->index);
+	hnsw_edit_lock(&edit, page->block, HNSW_PAGE_ENTRIES);
+	for (uint32 slot = 0; slot < page->count; slot++)
+	{
+		HnswEntry  *entry = entry_in_page(hnsw_edit_image(&edit, 0, HNSW_PAGE_ENTRIES), slot);
+
+		if (entry->state == HNSW_ENTRY_DYING &&
+			!hnsw_set_has(&state->repair.dying, page->first + slot))
+			entry->state = HNSW_ENTRY_ELEMENT;
+	}
+	hnsw_edit_finish(&edit);
+}
+
 /* Find the live element of the highest level. */
 static void
 find_entry_point(VacuumState *state)
@@ -576,6 +603,7 @@ remove_ghosts(VacuumState *state)
 	wait_for_inserts(index);
 	replace_dying_entry_point(state);
 	hnsw_bridge_dying(&state->repair);
+	walk_entries(state, revive_spared);
 	walk_entries(state, repair_elements);
 	hnsw_rejoin_elements(&state->repair, &state->live);
 	wait_for_inserts(index);
