@@ -21,25 +21,25 @@
 #include "index/opclass.h"
 
 /* Index options and their ranges: those of pgvector. */
-#define HNSW_DEFAULT_M					16
-#define HNSW_MIN_M						2
-#define HNSW_MAX_M						100
-#define HNSW_DEFAULT_EF_CONSTRUCTION	64
-#define HNSW_MIN_EF_CONSTRUCTION		4
-#define HNSW_MAX_EF_CONSTRUCTION		1000
+#define HNSW_DEFAULT_M				 16
+#define HNSW_MIN_M					 2
+#define HNSW_MAX_M					 100
+#define HNSW_DEFAULT_EF_CONSTRUCTION 64
+#define HNSW_MIN_EF_CONSTRUCTION	 4
+#define HNSW_MAX_EF_CONSTRUCTION	 1000
 
 typedef struct HnswOptions
 {
-	int32		vl_len_;
-	int			m;
-	int			ef_construction;
+	int32 vl_len_;
+	int	  m;
+	int	  ef_construction;
 } HnswOptions;
 
 /* hnsw_options.c */
-extern void hnsw_options_init(void);
+extern void	  hnsw_options_init(void);
 extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
-extern int	hnsw_option_m(Relation index);
-extern int	hnsw_option_ef_construction(Relation index);
+extern int	  hnsw_option_m(Relation index);
+extern int	  hnsw_option_ef_construction(Relation index);
 
 /* ------------------------------------------------------------------------
  * hnsw_page.c: the metapage, the extent directory, places and reading.
@@ -49,7 +49,7 @@ extern int	hnsw_option_ef_construction(Relation index);
 /* The directory: grows only, so an old copy is short but never wrong. */
 typedef struct HnswDirectory
 {
-	uint32		num_extents;
+	uint32			 num_extents;
 	HnswExtentLayout extents[FLEXIBLE_ARRAY_MEMBER];
 } HnswDirectory;
 
@@ -59,22 +59,22 @@ typedef struct HnswDirectory
  */
 typedef struct HnswIndex
 {
-	Relation	rel;
-	MemoryContext context;
-	uint32		dimensions;
-	uint32		m;
-	uint32		ef_construction;
-	uint64		seed;
-	HnswGeometry geometry;
-	HnswCoder	coder;
+	Relation	   rel;
+	MemoryContext  context;
+	uint32		   dimensions;
+	uint32		   m;
+	uint32		   ef_construction;
+	uint64		   seed;
+	HnswGeometry   geometry;
+	HnswCoder	   coder;
 	HnswDirectory *directory;
-	bool		lock_codes;		/* in recovery: rule R2 */
-	bool		building;		/* ambuild: pages are logged at the end */
+	bool		   lock_codes; /* in recovery: rule R2 */
+	bool		   building;   /* ambuild: pages are logged at the end */
 } HnswIndex;
 
 typedef struct HnswEntryPoint
 {
-	HnswElement element;		/* HNSW_NONE: the graph is empty */
+	HnswElement element; /* HNSW_NONE: the graph is empty */
 	int			level;
 } HnswEntryPoint;
 
@@ -95,18 +95,20 @@ extern void hnsw_set_encoding(HnswIndex *index, HnswEncoding encoding);
 
 /* Read the metapage: entry point, and the directory if it has grown. */
 extern HnswEntryPoint hnsw_read_entry_point(HnswIndex *index);
-extern void hnsw_refresh_directory(HnswIndex *index);
+extern void			  hnsw_refresh_directory(HnswIndex *index);
 
 /* The extent of a number; ERRCODE_INDEX_CORRUPTED if there is none. */
-extern const HnswExtentLayout *hnsw_find_extent(HnswIndex *index, HnswElement number);
+extern const HnswExtentLayout *hnsw_find_extent(HnswIndex  *index,
+												HnswElement number);
 
 /* Is the number one of an element, rather than of a further row? */
 extern bool hnsw_is_element_number(HnswIndex *index, HnswElement number);
 
 extern HnswPlace hnsw_entry_place(HnswIndex *index, HnswElement number);
-extern HnswPlace hnsw_list_place(HnswIndex *index, HnswElement element, int level);
+extern HnswPlace hnsw_list_place(HnswIndex *index, HnswElement element,
+								 int level);
 extern HnswPlace hnsw_code_place(HnswIndex *index, HnswElement element);
-extern int	hnsw_level(HnswIndex *index, HnswElement element);
+extern int		 hnsw_level(HnswIndex *index, HnswElement element);
 
 /* All numbers are below this one. */
 static inline HnswElement
@@ -114,8 +116,9 @@ hnsw_end_number(const HnswIndex *index)
 {
 	const HnswDirectory *directory = index->directory;
 
-	return directory->num_extents == 0 ? 0 :
-		directory->extents[directory->num_extents - 1].end;
+	return directory->num_extents == 0
+			   ? 0
+			   : directory->extents[directory->num_extents - 1].end;
 }
 
 static inline uint32
@@ -125,19 +128,24 @@ hnsw_list_capacity(const HnswIndex *index, int level)
 }
 
 /* Raise ERRCODE_INDEX_CORRUPTED: the chain of rows of an element. */
-extern void hnsw_report_broken_chain(const HnswIndex *index, HnswElement element) pg_attribute_noreturn();
+extern void hnsw_report_broken_chain(const HnswIndex *index,
+									 HnswElement	  element)
+	pg_attribute_noreturn();
 
 /* Pin a page; raise ERRCODE_INDEX_CORRUPTED unless it is of that kind. */
 extern Buffer hnsw_pin_page(HnswIndex *index, BlockNumber block);
-extern void hnsw_check_page(HnswIndex *index, Buffer buffer, HnswPageKind kind);
+extern void	  hnsw_check_page(HnswIndex *index, Buffer buffer,
+							  HnswPageKind kind);
 
 /*
  * Copy a slot under a share lock.  hnsw_read_list needs room for the level's
  * capacity and returns the number of edges.
  */
 extern HnswEntry hnsw_read_entry(HnswIndex *index, HnswElement number);
-extern uint32 hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges);
-extern void hnsw_read_code(HnswIndex *index, HnswElement element, HnswCode *code);
+extern uint32 hnsw_read_list(HnswIndex *index, HnswElement element, int level,
+							 uint32 *edges);
+extern void	  hnsw_read_code(HnswIndex *index, HnswElement element,
+							 HnswCode *code);
 
 /*
  * A code in place: rule R2.  Pin its page, then read it between begin and end;
@@ -147,19 +155,21 @@ static inline const HnswCode *
 hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
 {
 	return (const HnswCode *) HnswPageGetSlot(BufferGetPage(buffer), slot,
-											 index->geometry.code_bytes);
+											  index->geometry.code_bytes);
 }
 
 extern void hnsw_begin_code_read(HnswIndex *index, Buffer buffer);
 extern void hnsw_end_code_read(HnswIndex *index, Buffer buffer);
 
 /* Create the metapage of a new index in a fork, logged if needed. */
-extern void hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
+extern void hnsw_create_metapage(Relation rel, ForkNumber fork,
+								 uint32				  dimensions,
 								 const VectorOpclass *opclass, uint64 seed,
 								 HnswEncoding encoding);
 
 /* Number of dimensions of the indexed column; pgvector's errors. */
-extern uint32 hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass);
+extern uint32 hnsw_column_dimensions(Relation			  rel,
+									 const VectorOpclass *opclass);
 
 /* ------------------------------------------------------------------------
  * hnsw_edit.c: every change of pages, as WAL records.
@@ -169,11 +179,11 @@ extern uint32 hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass)
 
 typedef struct HnswEdit
 {
-	HnswIndex  *index;
-	GenericXLogState *xlog;		/* NULL until the first registered page */
-	int			num_pages;
-	Buffer		buffers[HNSW_EDIT_MAX_PAGES];
-	Page		images[HNSW_EDIT_MAX_PAGES];	/* NULL: not registered */
+	HnswIndex		 *index;
+	GenericXLogState *xlog; /* NULL until the first registered page */
+	int				  num_pages;
+	Buffer			  buffers[HNSW_EDIT_MAX_PAGES];
+	Page			  images[HNSW_EDIT_MAX_PAGES]; /* NULL: not registered */
 } HnswEdit;
 
 extern void hnsw_edit_start(HnswEdit *edit, HnswIndex *index);
@@ -183,7 +193,8 @@ extern void hnsw_edit_start(HnswEdit *edit, HnswIndex *index);
  * L1), and return its number within the edit.  A page never written before is
  * allowed; reads through hnsw_edit_peek give NULL for it.
  */
-extern int	hnsw_edit_lock(HnswEdit *edit, BlockNumber block, HnswPageKind kind);
+extern int hnsw_edit_lock(HnswEdit *edit, BlockNumber block,
+						  HnswPageKind kind);
 
 /* The page as it is, for reading. */
 extern Page hnsw_edit_peek(HnswEdit *edit, int page);
@@ -196,7 +207,8 @@ extern void hnsw_edit_finish(HnswEdit *edit);
 extern void hnsw_edit_abort(HnswEdit *edit);
 
 /* Initialise a page in memory, slots zeroed. */
-extern void hnsw_init_page(const HnswGeometry *geometry, Page page, HnswPageKind kind);
+extern void hnsw_init_page(const HnswGeometry *geometry, Page page,
+						   HnswPageKind kind);
 
 /* ------------------------------------------------------------------------
  * hnsw_alloc.c: entry slots for new rows.
@@ -207,21 +219,23 @@ extern void hnsw_init_page(const HnswGeometry *geometry, Page page, HnswPageKind
  * Write a new element: entry, code and level-0 list, in one record.  Returns
  * its number.  Nothing points to it yet.
  */
-extern HnswElement hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash,
-									ItemPointer tid, const uint32 *edges, uint32 count);
+extern HnswElement hnsw_add_element(HnswIndex *index, const HnswCode *code,
+									uint64 hash, ItemPointer tid,
+									const uint32 *edges, uint32 count);
 
 typedef enum HnswAddRowResult
 {
 	HNSW_ROW_ADDED,
-	HNSW_ROW_REFUSED			/* the element is dying or another one by now */
+	HNSW_ROW_REFUSED /* the element is dying or another one by now */
 } HnswAddRowResult;
 
 /* Add a row to an element of equal value. */
-extern HnswAddRowResult hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash,
-									 ItemPointer tid);
+extern HnswAddRowResult hnsw_add_row(HnswIndex *index, HnswElement element,
+									 uint64 hash, ItemPointer tid);
 
 /* Give an entries page back to its supply after slots became free. */
-extern void hnsw_supply_page(HnswIndex *index, BlockNumber block, HnswSupplyKind kind);
+extern void hnsw_supply_page(HnswIndex *index, BlockNumber block,
+							 HnswSupplyKind kind);
 
 /* ------------------------------------------------------------------------
  * hnsw_search.c: best-first search.
@@ -229,9 +243,9 @@ extern void hnsw_supply_page(HnswIndex *index, BlockNumber block, HnswSupplyKind
  */
 typedef struct HnswCandidate
 {
-	float		distance;		/* estimate */
-	float		error;			/* bound on its error */
-	uint32		element;		/* top bit: expanded */
+	float  distance; /* estimate */
+	float  error;	 /* bound on its error */
+	uint32 element;	 /* top bit: expanded */
 } HnswCandidate;
 
 #define HNSW_EXPANDED			((uint32) 0x80000000)
@@ -246,40 +260,43 @@ struct visited_hash;
  */
 typedef struct HnswSearch
 {
-	HnswIndex  *index;
-	const HnswQuery *query;
-	MemoryContext context;
-	int			level;
+	HnswIndex			*index;
+	const HnswQuery		*query;
+	MemoryContext		 context;
+	int					 level;
 	struct visited_hash *visited;
-	HnswCandidate *beam;
-	int			beam_count;
-	int			beam_limit;
-	int			beam_allocated;
-	int			next;			/* no candidate before this is unexpanded */
-	HnswCandidate *rest;
-	int			rest_count;
-	int			rest_allocated;
-	bool		rest_is_heap;
-	int64		scored;			/* codes compared so far */
-	uint32	   *edges;			/* work space */
-	HnswElement *hop;
+	HnswCandidate		*beam;
+	int					 beam_count;
+	int					 beam_limit;
+	int					 beam_allocated;
+	int					 next; /* no candidate before this is unexpanded */
+	HnswCandidate		*rest;
+	int					 rest_count;
+	int					 rest_allocated;
+	bool				 rest_is_heap;
+	int64				 scored; /* codes compared so far */
+	uint32				*edges;	 /* work space */
+	HnswElement			*hop;
 } HnswSearch;
 
 /* Memory comes from the current context; the query must outlive the search. */
-extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query);
+extern void hnsw_search_init(HnswSearch *search, HnswIndex *index,
+							 const HnswQuery *query);
 
 /* Greedy walk from the entry point to the nearest element found on `level`. */
-extern HnswCandidate hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level);
+extern HnswCandidate hnsw_search_descend(HnswSearch	   *search,
+										 HnswEntryPoint from, int level);
 
 /* Search a level from candidates (not in the beam itself), with a beam of ef. */
-extern void hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count,
-							  int level, int ef);
+extern void hnsw_search_level(HnswSearch *search, const HnswCandidate *start,
+							  int count, int level, int ef);
 
 /*
  * Descend from the entry point, then search a level from what was found, and
  * on level 0 from the entry point itself, too.
  */
-extern void hnsw_search_from(HnswSearch *search, HnswEntryPoint from, int level, int ef);
+extern void hnsw_search_from(HnswSearch *search, HnswEntryPoint from,
+							 int level, int ef);
 
 /*
  * Widen the beam by `more` candidates and go on.  False if nothing is left.
@@ -297,8 +314,8 @@ extern Size hnsw_search_memory(const HnswSearch *search);
  */
 typedef struct HnswNeighbour
 {
-	float		distance;		/* to the element whose list it is */
-	uint32		edge;			/* element number, maybe protected */
+	float			distance; /* to the element whose list it is */
+	uint32			edge;	  /* element number, maybe protected */
 	const HnswCode *code;
 } HnswNeighbour;
 
@@ -308,8 +325,9 @@ typedef struct HnswNeighbour
  * candidates are always kept.  `candidates` is sorted by distance here; the
  * kept ones, at most `limit`, are moved to its front, their number returned.
  */
-extern int	hnsw_select_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
-								   int count, int limit);
+extern int hnsw_select_neighbours(const HnswCoder *coder,
+								  HnswNeighbour *candidates, int count,
+								  int limit);
 
 /* ------------------------------------------------------------------------
  * Sets of element numbers below a size, one bit each.
@@ -317,15 +335,16 @@ extern int	hnsw_select_neighbours(const HnswCoder *coder, HnswNeighbour *candida
  */
 typedef struct HnswNumberSet
 {
-	uint64		size;
-	uint8	   *bits;
+	uint64 size;
+	uint8 *bits;
 } HnswNumberSet;
 
 static inline void
 hnsw_set_init(HnswNumberSet *set, uint64 size)
 {
 	set->size = size;
-	set->bits = palloc_extended(size / 8 + 1, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	set->bits = palloc_extended(size / 8 + 1,
+								MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
 static inline void
@@ -339,7 +358,8 @@ hnsw_set_add(HnswNumberSet *set, HnswElement number)
 static inline bool
 hnsw_set_has(const HnswNumberSet *set, HnswElement number)
 {
-	return number < set->size && (set->bits[number / 8] & (1 << (number % 8))) != 0;
+	return number < set->size &&
+		   (set->bits[number / 8] & (1 << (number % 8))) != 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -348,16 +368,19 @@ hnsw_set_has(const HnswNumberSet *set, HnswElement number)
  */
 
 /* hnsw_build.c */
-extern IndexBuildResult *hnsw_build(Relation heap, Relation index, IndexInfo *index_info);
-extern void hnsw_build_empty(Relation index);
+extern IndexBuildResult *hnsw_build(Relation heap, Relation index,
+									IndexInfo *index_info);
+extern void				 hnsw_build_empty(Relation index);
 
 /* hnsw_insert.c */
-extern bool hnsw_insert(Relation index, Datum *values, bool *isnull, ItemPointer heap_tid,
-						Relation heap, IndexUniqueCheck check_unique,
-						bool index_unchanged, IndexInfo *index_info);
+extern bool hnsw_insert(Relation index, Datum *values, bool *isnull,
+						ItemPointer heap_tid, Relation heap,
+						IndexUniqueCheck check_unique, bool index_unchanged,
+						IndexInfo *index_info);
 
 /* Insert a detoasted value; the caller holds the insert lock (rule L3). */
-extern void hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid);
+extern void hnsw_insert_value(HnswIndex *index, const void *value,
+							  ItemPointer tid);
 
 /* Add an edge to a list, if the selection takes it. */
 extern void hnsw_add_edge(HnswIndex *index, HnswElement element, int level,
@@ -394,7 +417,8 @@ extern bool hnsw_attach_element(HnswIndex *index, HnswElement element,
  * Link an element on one of its upper levels, by a search, instead of what it
  * is linked with there.
  */
-extern void hnsw_link_upper_level(HnswIndex *index, HnswElement element, int level);
+extern void hnsw_link_upper_level(HnswIndex *index, HnswElement element,
+								  int level);
 
 /* Change the entry point if it still is the expected one. */
 extern bool hnsw_replace_entry_point(HnswIndex *index, HnswElement expected,
@@ -406,27 +430,27 @@ extern bool hnsw_replace_list(HnswIndex *index, HnswElement element, int level,
 							  const uint32 *edges, uint32 count);
 
 /* hnsw_vacuum.c */
-extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info,
-											   IndexBulkDeleteResult *stats,
-											   IndexBulkDeleteCallback callback,
-											   void *callback_state);
-extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
-												  IndexBulkDeleteResult *stats);
+extern IndexBulkDeleteResult *hnsw_bulk_delete(
+	IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+	IndexBulkDeleteCallback callback, void *callback_state);
+extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(
+	IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
 
 /* hnsw_scan.c */
 extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);
-extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
-						ScanKey orderbys, int norderbys);
-extern bool hnsw_get_tuple(IndexScanDesc scan, ScanDirection dir);
-extern void hnsw_end_scan(IndexScanDesc scan);
+extern void			 hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
+								 ScanKey orderbys, int norderbys);
+extern bool			 hnsw_get_tuple(IndexScanDesc scan, ScanDirection dir);
+extern void			 hnsw_end_scan(IndexScanDesc scan);
 
 /* hnsw_cost.c */
-extern void hnsw_cost_estimate(struct PlannerInfo *root, struct IndexPath *path,
-							   double loop_count, Cost *startup_cost, Cost *total_cost,
+extern void hnsw_cost_estimate(struct PlannerInfo *root,
+							   struct IndexPath *path, double loop_count,
+							   Cost *startup_cost, Cost *total_cost,
 							   Selectivity *selectivity, double *correlation,
 							   double *pages);
 
 /* hnsw_validate.c */
 extern bool hnsw_validate(Oid opclass_oid);
 
-#endif							/* HNSW_H */
+#endif /* HNSW_H */

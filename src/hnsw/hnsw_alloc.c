@@ -32,15 +32,15 @@
 static void
 grow(HnswIndex *index, HnswSupplyKind kind)
 {
-	HnswExtent	extent = {0};
-	HnswExtentLayout layout;
-	HnswEdit	edit;
-	HnswMetaPageData *meta;
-	HnswSupply *supply;
+	HnswExtent				extent = {0};
+	HnswExtentLayout		layout;
+	HnswEdit				edit;
+	HnswMetaPageData	   *meta;
+	HnswSupply			   *supply;
 	const HnswExtentLayout *last;
-	BlockNumber blocks;
-	uint64		present = 0;
-	int			page;
+	BlockNumber				blocks;
+	uint64					present = 0;
+	int						page;
 
 	LockRelationForExtension(index->rel, ExclusiveLock);
 
@@ -48,56 +48,63 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
 	meta = HnswPageGetMeta(hnsw_edit_peek(&edit, page));
 	supply = &meta->supply[kind];
-	if (supply->free_head != InvalidBlockNumber || supply->fresh_block != supply->fresh_end)
+	if (supply->free_head != InvalidBlockNumber ||
+		supply->fresh_block != supply->fresh_end)
 	{
 		hnsw_edit_abort(&edit);
 		UnlockRelationForExtension(index->rel, ExclusiveLock);
 		return;
 	}
 	if (meta->num_extents >= HNSW_MAX_EXTENTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("index \"%s\" cannot have more than %d extents",
-						RelationGetRelationName(index->rel), (int) HNSW_MAX_EXTENTS),
-				 errhint("REINDEX it.")));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("index \"%s\" cannot have more than %d extents",
+							   RelationGetRelationName(index->rel),
+							   (int) HNSW_MAX_EXTENTS),
+						errhint("REINDEX it.")));
 	hnsw_edit_abort(&edit);
 
 	/* nobody else adds extents while we hold the extension lock */
 	hnsw_refresh_directory(index);
 	for (uint32 i = 0; i < index->directory->num_extents; i++)
-		present += kind == HNSW_SUPPLY_ELEMENTS ? index->directory->extents[i].elements :
-			index->directory->extents[i].end - index->directory->extents[i].first;
-	last = index->directory->num_extents == 0 ? NULL :
-		&index->directory->extents[index->directory->num_extents - 1];
+		present += kind == HNSW_SUPPLY_ELEMENTS
+					   ? index->directory->extents[i].elements
+					   : index->directory->extents[i].end -
+							 index->directory->extents[i].first;
+	last = index->directory->num_extents == 0
+			   ? NULL
+			   : &index->directory->extents[index->directory->num_extents - 1];
 	extent.first = last == NULL ? 0 : last->end;
 
 	blocks = RelationGetNumberOfBlocks(index->rel);
 	extent.start = blocks;
 	if (kind == HNSW_SUPPLY_ELEMENTS)
 	{
-		uint32		per_page = index->geometry.codes_per_page;
-		uint64		elements = Max(present / GROWTH_DIVISOR, MIN_EXTENT_ELEMENTS);
+		uint32 per_page = index->geometry.codes_per_page;
+		uint64 elements = Max(present / GROWTH_DIVISOR, MIN_EXTENT_ELEMENTS);
 
 		/* fill the last codes page */
 		extent.elements = (elements + per_page - 1) / per_page * per_page;
 	}
 	else
-		extent.row_pages = Max(present / GROWTH_DIVISOR / index->geometry.entries_per_page, 1);
+		extent.row_pages = Max(present / GROWTH_DIVISOR /
+								   index->geometry.entries_per_page,
+							   1);
 
 	hnsw_extent_layout(&index->geometry, &extent, &layout);
 	if (layout.end > HNSW_MAX_ELEMENT || layout.end <= layout.first)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("index \"%s\" cannot have more than %u entries",
-						RelationGetRelationName(index->rel), HNSW_MAX_ELEMENT)));
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("index \"%s\" cannot have more than %u entries",
+							   RelationGetRelationName(index->rel),
+							   HNSW_MAX_ELEMENT)));
 
 	/* write the pages, as zeros, so that the space is really there */
 	for (BlockNumber block = layout.entries; block < layout.end_block; block++)
 	{
-		Buffer		buffer;
+		Buffer buffer;
 
 		CHECK_FOR_INTERRUPTS();
-		buffer = ReadBufferExtended(index->rel, MAIN_FORKNUM, P_NEW, RBM_NORMAL, NULL);
+		buffer = ReadBufferExtended(index->rel, MAIN_FORKNUM, P_NEW,
+									RBM_NORMAL, NULL);
 		if (BufferGetBlockNumber(buffer) != block)
 			elog(ERROR, "index \"%s\" was extended unexpectedly at block %u",
 				 RelationGetRelationName(index->rel), block);
@@ -106,8 +113,9 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 
 	/* log the last one, so that replay extends the file before it is named */
 	{
-		HnswPageKind last_kind = kind == HNSW_SUPPLY_ELEMENTS ? HNSW_PAGE_CODES :
-			HNSW_PAGE_ENTRIES;
+		HnswPageKind last_kind = kind == HNSW_SUPPLY_ELEMENTS
+									 ? HNSW_PAGE_CODES
+									 : HNSW_PAGE_ENTRIES;
 
 		hnsw_edit_start(&edit, index);
 		page = hnsw_edit_lock(&edit, layout.end_block - 1, last_kind);
@@ -121,7 +129,9 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 	meta->extents[meta->num_extents++] = extent;
 	meta->supply[kind].fresh_block = layout.entries;
 	meta->supply[kind].fresh_end = layout.entries +
-		(kind == HNSW_SUPPLY_ELEMENTS ? layout.element_pages : extent.row_pages);
+								   (kind == HNSW_SUPPLY_ELEMENTS
+										? layout.element_pages
+										: extent.row_pages);
 	hnsw_edit_finish(&edit);
 
 	UnlockRelationForExtension(index->rel, ExclusiveLock);
@@ -142,7 +152,9 @@ find_supply_extent(HnswIndex *index, BlockNumber block, HnswSupplyKind kind)
 
 		if (block >= extent->entries && block < extent->lists)
 			return (block - extent->entries < extent->element_pages) ==
-				(kind == HNSW_SUPPLY_ELEMENTS) ? extent : NULL;
+						   (kind == HNSW_SUPPLY_ELEMENTS)
+					   ? extent
+					   : NULL;
 	}
 	return NULL;
 }
@@ -161,11 +173,12 @@ report_bad_supply(HnswIndex *index, BlockNumber block)
  * First number of an entries page, and how many of the supply's kind it has.
  */
 static HnswElement
-page_numbers(HnswIndex *index, BlockNumber block, HnswSupplyKind kind, uint32 *count)
+page_numbers(HnswIndex *index, BlockNumber block, HnswSupplyKind kind,
+			 uint32 *count)
 {
-	uint32		per_page = index->geometry.entries_per_page;
+	uint32					per_page = index->geometry.entries_per_page;
 	const HnswExtentLayout *extent = find_supply_extent(index, block, kind);
-	uint32		offset;
+	uint32					offset;
 
 	if (extent == NULL)
 	{
@@ -176,7 +189,9 @@ page_numbers(HnswIndex *index, BlockNumber block, HnswSupplyKind kind, uint32 *c
 			report_bad_supply(index, block);
 	}
 	offset = (block - extent->entries) * per_page;
-	*count = kind == HNSW_SUPPLY_ROWS ? per_page : Min(per_page, extent->elements - offset);
+	*count = kind == HNSW_SUPPLY_ROWS
+				 ? per_page
+				 : Min(per_page, extent->elements - offset);
 	return extent->first + offset;
 }
 
@@ -188,20 +203,22 @@ insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 {
 	for (;;)
 	{
-		HnswEdit	edit;
+		HnswEdit		  edit;
 		HnswMetaPageData *meta;
-		HnswSupply *supply;
-		BlockNumber block;
-		int			meta_page;
+		HnswSupply		 *supply;
+		BlockNumber		  block;
+		int				  meta_page;
 
 		CHECK_FOR_INTERRUPTS();
 
 		/* mostly the page is known and reading suffices */
 		{
-			Buffer		buffer = hnsw_pin_page(index, HNSW_META_BLKNO);
+			Buffer buffer = hnsw_pin_page(index, HNSW_META_BLKNO);
 
 			LockBuffer(buffer, BUFFER_LOCK_SHARE);
-			block = HnswPageGetMeta(BufferGetPage(buffer))->supply[kind].insert_block;
+			block = HnswPageGetMeta(BufferGetPage(buffer))
+						->supply[kind]
+						.insert_block;
 			UnlockReleaseBuffer(buffer);
 		}
 		if (block != full && block != InvalidBlockNumber)
@@ -222,16 +239,20 @@ insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 
 		if (supply->free_head != InvalidBlockNumber)
 		{
-			BlockNumber next = supply->free_head;
+			BlockNumber		next = supply->free_head;
 			HnswPageHeader *header;
-			int			page;
+			int				page;
 
 			if (find_supply_extent(index, next, kind) == NULL)
 				report_bad_supply(index, next);
 			page = hnsw_edit_lock(&edit, next, HNSW_PAGE_ENTRIES);
-			header = HnswPageGetHeader(hnsw_edit_image(&edit, page, HNSW_PAGE_ENTRIES));
-			supply = &HnswPageGetMeta(hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))->supply[kind];
-			supply->free_head = header->next_free == next ? InvalidBlockNumber : header->next_free;
+			header = HnswPageGetHeader(
+				hnsw_edit_image(&edit, page, HNSW_PAGE_ENTRIES));
+			supply = &HnswPageGetMeta(
+						  hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))
+						  ->supply[kind];
+			supply->free_head = header->next_free == next ? InvalidBlockNumber
+														  : header->next_free;
 			supply->insert_block = next;
 			header->next_free = InvalidBlockNumber;
 			hnsw_edit_finish(&edit);
@@ -241,7 +262,9 @@ insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 		{
 			if (find_supply_extent(index, supply->fresh_block, kind) == NULL)
 				report_bad_supply(index, supply->fresh_block);
-			supply = &HnswPageGetMeta(hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))->supply[kind];
+			supply = &HnswPageGetMeta(
+						  hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))
+						  ->supply[kind];
 			supply->insert_block = supply->fresh_block++;
 			block = supply->insert_block;
 			hnsw_edit_finish(&edit);
@@ -263,7 +286,8 @@ free_slot(Page page, uint32 count)
 		return 0;
 	for (uint32 slot = 0; slot < count; slot++)
 	{
-		HnswEntry  *entry = (HnswEntry *) HnswPageGetSlot(page, slot, sizeof(HnswEntry));
+		HnswEntry *entry = (HnswEntry *) HnswPageGetSlot(page, slot,
+														 sizeof(HnswEntry));
 
 		if (entry->state == HNSW_ENTRY_FREE)
 			return (int) slot;
@@ -272,8 +296,8 @@ free_slot(Page page, uint32 count)
 }
 
 HnswElement
-hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash, ItemPointer tid,
-				 const uint32 *edges, uint32 count)
+hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash,
+				 ItemPointer tid, const uint32 *edges, uint32 count)
 {
 	BlockNumber block = InvalidBlockNumber;
 
@@ -310,8 +334,9 @@ hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash, ItemPointe
 		list_page = hnsw_edit_lock(&edit, list_at.block, HNSW_PAGE_EDGES);
 		code_page = hnsw_edit_lock(&edit, code_at.block, HNSW_PAGE_CODES);
 
-		entry = (HnswEntry *) HnswPageGetSlot(hnsw_edit_image(&edit, entries_page, HNSW_PAGE_ENTRIES),
-											  slot, sizeof(HnswEntry));
+		entry = (HnswEntry *) HnswPageGetSlot(
+			hnsw_edit_image(&edit, entries_page, HNSW_PAGE_ENTRIES), slot,
+			sizeof(HnswEntry));
 		entry->tid = *tid;
 		entry->state = HNSW_ENTRY_ELEMENT;
 		entry->chain_version++;
@@ -319,12 +344,15 @@ hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash, ItemPointe
 		entry->hash_or_head = (uint32) hash;
 		entry->hash_high = (uint32) (hash >> 32);
 
-		list = (HnswList *) HnswPageGetSlot(hnsw_edit_image(&edit, list_page, HNSW_PAGE_EDGES),
-											list_at.slot, index->geometry.list_bytes);
+		list = (HnswList *) HnswPageGetSlot(hnsw_edit_image(&edit, list_page,
+															HNSW_PAGE_EDGES),
+											list_at.slot,
+											index->geometry.list_bytes);
 		list->count = count;
 		memcpy(list->edges, edges, sizeof(uint32) * count);
 
-		memcpy(HnswPageGetSlot(hnsw_edit_image(&edit, code_page, HNSW_PAGE_CODES),
+		memcpy(HnswPageGetSlot(hnsw_edit_image(&edit, code_page,
+											   HNSW_PAGE_CODES),
 							   code_at.slot, index->geometry.code_bytes),
 			   code, index->geometry.code_bytes);
 		hnsw_edit_finish(&edit);
@@ -336,8 +364,8 @@ static inline bool
 is_element_of_hash(const HnswEntry *entry, uint64 hash)
 {
 	return entry->state == HNSW_ENTRY_ELEMENT &&
-		entry->hash_or_head == (uint32) hash &&
-		entry->hash_high == (uint32) (hash >> 32);
+		   entry->hash_or_head == (uint32) hash &&
+		   entry->hash_high == (uint32) (hash >> 32);
 }
 
 /*
@@ -345,7 +373,8 @@ is_element_of_hash(const HnswEntry *entry, uint64 hash)
  * becomes the second of the element's chain, in a slot of its own.
  */
 HnswAddRowResult
-hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash, ItemPointer tid)
+hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash,
+			 ItemPointer tid)
 {
 	HnswPlace	head_at = hnsw_entry_place(index, element);
 	BlockNumber block = InvalidBlockNumber;
@@ -355,8 +384,8 @@ hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash, ItemPointer tid
 
 	hnsw_edit_start(&edit, index);
 	head_page = hnsw_edit_lock(&edit, head_at.block, HNSW_PAGE_ENTRIES);
-	head = (HnswEntry *) HnswPageGetSlot(hnsw_edit_peek(&edit, head_page), head_at.slot,
-										 sizeof(HnswEntry));
+	head = (HnswEntry *) HnswPageGetSlot(hnsw_edit_peek(&edit, head_page),
+										 head_at.slot, sizeof(HnswEntry));
 	if (!is_element_of_hash(head, hash))
 	{
 		hnsw_edit_abort(&edit);
@@ -364,8 +393,9 @@ hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash, ItemPointer tid
 	}
 	if (!ItemPointerIsValid(&head->tid))
 	{
-		head = (HnswEntry *) HnswPageGetSlot(hnsw_edit_image(&edit, head_page, HNSW_PAGE_ENTRIES),
-											 head_at.slot, sizeof(HnswEntry));
+		head = (HnswEntry *) HnswPageGetSlot(
+			hnsw_edit_image(&edit, head_page, HNSW_PAGE_ENTRIES), head_at.slot,
+			sizeof(HnswEntry));
 		head->tid = *tid;
 		hnsw_edit_finish(&edit);
 		return HNSW_ROW_ADDED;
@@ -387,13 +417,15 @@ hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash, ItemPointer tid
 
 		hnsw_edit_start(&edit, index);
 		if (head_first)
-			head_page = hnsw_edit_lock(&edit, head_at.block, HNSW_PAGE_ENTRIES);
+			head_page = hnsw_edit_lock(&edit, head_at.block,
+									   HNSW_PAGE_ENTRIES);
 		row_page = hnsw_edit_lock(&edit, block, HNSW_PAGE_ENTRIES);
 		if (!head_first)
-			head_page = hnsw_edit_lock(&edit, head_at.block, HNSW_PAGE_ENTRIES);
+			head_page = hnsw_edit_lock(&edit, head_at.block,
+									   HNSW_PAGE_ENTRIES);
 
-		head = (HnswEntry *) HnswPageGetSlot(hnsw_edit_peek(&edit, head_page), head_at.slot,
-											 sizeof(HnswEntry));
+		head = (HnswEntry *) HnswPageGetSlot(hnsw_edit_peek(&edit, head_page),
+											 head_at.slot, sizeof(HnswEntry));
 		if (!is_element_of_hash(head, hash))
 		{
 			hnsw_edit_abort(&edit);
@@ -407,9 +439,11 @@ hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash, ItemPointer tid
 		}
 		number += slot;
 
-		head = (HnswEntry *) HnswPageGetSlot(hnsw_edit_image(&edit, head_page, HNSW_PAGE_ENTRIES),
-											 head_at.slot, sizeof(HnswEntry));
-		row = (HnswEntry *) HnswPageGetSlot(hnsw_edit_image(&edit, row_page, HNSW_PAGE_ENTRIES),
+		head = (HnswEntry *) HnswPageGetSlot(
+			hnsw_edit_image(&edit, head_page, HNSW_PAGE_ENTRIES), head_at.slot,
+			sizeof(HnswEntry));
+		row = (HnswEntry *) HnswPageGetSlot(hnsw_edit_image(&edit, row_page,
+															HNSW_PAGE_ENTRIES),
 											slot, sizeof(HnswEntry));
 		row->tid = *tid;
 		row->state = HNSW_ENTRY_ROW;
@@ -429,27 +463,33 @@ hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash, ItemPointer tid
 void
 hnsw_supply_page(HnswIndex *index, BlockNumber block, HnswSupplyKind kind)
 {
-	HnswEdit	edit;
-	HnswSupply *supply;
+	HnswEdit		edit;
+	HnswSupply	   *supply;
 	HnswPageHeader *header;
-	int			meta_page;
-	int			page;
+	int				meta_page;
+	int				page;
 
 	hnsw_edit_start(&edit, index);
 	meta_page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
 	page = hnsw_edit_lock(&edit, block, HNSW_PAGE_ENTRIES);
 	header = HnswPageGetHeader(hnsw_edit_peek(&edit, page));
 	supply = &HnswPageGetMeta(hnsw_edit_peek(&edit, meta_page))->supply[kind];
-	if (header->next_free != InvalidBlockNumber || supply->insert_block == block)
+	if (header->next_free != InvalidBlockNumber ||
+		supply->insert_block == block)
 	{
 		/* given back already, or in use right now */
 		hnsw_edit_abort(&edit);
 		return;
 	}
 
-	header = HnswPageGetHeader(hnsw_edit_image(&edit, page, HNSW_PAGE_ENTRIES));
-	supply = &HnswPageGetMeta(hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))->supply[kind];
-	header->next_free = supply->free_head == InvalidBlockNumber ? block : supply->free_head;
+	header = HnswPageGetHeader(
+		hnsw_edit_image(&edit, page, HNSW_PAGE_ENTRIES));
+	supply = &HnswPageGetMeta(
+				  hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))
+				  ->supply[kind];
+	header->next_free = supply->free_head == InvalidBlockNumber
+							? block
+							: supply->free_head;
 	supply->free_head = block;
 	hnsw_edit_finish(&edit);
 }

@@ -36,14 +36,14 @@
  * of two codes is more than this part of the distance to the nearest, 8 bits
  * do not tell them apart, and floats are needed.
  */
-#define LOSSLESS_RESIDUAL	1e-5	/* of step * sqrt(dimensions) */
-#define MAX_RELATIVE_LOSS	0.1
+#define LOSSLESS_RESIDUAL 1e-5 /* of step * sqrt(dimensions) */
+#define MAX_RELATIVE_LOSS 0.1
 
 /*
  * Error of a rotation relative to the vector's length: every one of at most 15
  * stages in each round, and the scaling, adds the rounding of a float.
  */
-#define ROTATION_ROUNDING	(ROTATION_ROUNDS * 16 * 0x1p-24)
+#define ROTATION_ROUNDING (ROTATION_ROUNDS * 16 * 0x1p-24)
 
 uint32
 hnsw_code_bytes(HnswCodeKind kind, uint32 dimensions)
@@ -54,8 +54,8 @@ hnsw_code_bytes(HnswCodeKind kind, uint32 dimensions)
 }
 
 void
-hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass, uint32 dimensions,
-				uint64 seed, HnswEncoding encoding)
+hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
+				uint32 dimensions, uint64 seed, HnswEncoding encoding)
 {
 	coder->opclass = *opclass;
 	coder->encoding = encoding;
@@ -86,7 +86,7 @@ hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass, uint32 dimension
 static bool
 normalize(const float *in, float *out, uint32 dim)
 {
-	double		norm = 0;
+	double norm = 0;
 
 	for (uint32 i = 0; i < dim; i++)
 		norm += (double) in[i] * in[i];
@@ -126,7 +126,7 @@ bool
 hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 {
 	const float *x = code_floats(coder, value, coder->floats);
-	Sq8Code    *sq8 = (Sq8Code *) code;
+	Sq8Code		*sq8 = (Sq8Code *) code;
 
 	if (x == NULL)
 		return false;
@@ -139,7 +139,8 @@ hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 	sq8_encode(coder->metric, x, coder->dimensions, sq8);
 	if (coder->encoding.rotated)
 		sq8->residual = Min(sq8->residual + ROTATION_ROUNDING *
-							sqrt(distance_kernels->dot_f32(x, x, coder->dimensions)),
+												sqrt(distance_kernels->dot_f32(
+													x, x, coder->dimensions)),
 							FLT_MAX);
 	return true;
 }
@@ -147,20 +148,22 @@ hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 bool
 hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
 {
-	return memcmp(a, b, coder->encoding.kind == HNSW_CODE_FLOAT ?
-				  sizeof(float) * coder->dimensions :
-				  SQ8_CODE_BYTES(coder->dimensions)) == 0;
+	return memcmp(a, b,
+				  coder->encoding.kind == HNSW_CODE_FLOAT
+					  ? sizeof(float) * coder->dimensions
+					  : SQ8_CODE_BYTES(coder->dimensions)) == 0;
 }
 
 float
 hnsw_float_distance(const HnswCoder *coder, const float *a, const float *b)
 {
-	float		distance = 0;
+	float distance = 0;
 
 	switch (coder->metric)
 	{
 		case SQ8_L2:
-			distance = sqrtf(distance_kernels->l2sq_f32(a, b, coder->dimensions));
+			distance = sqrtf(
+				distance_kernels->l2sq_f32(a, b, coder->dimensions));
 			break;
 		case SQ8_IP:
 			distance = -distance_kernels->dot_f32(a, b, coder->dimensions);
@@ -190,7 +193,7 @@ prepare_query(HnswQuery *query, const HnswCoder *coder, const float *x)
 void
 hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
 {
-	float	   *work = palloc0(sizeof(float) * coder->dimensions);
+	float		*work = palloc0(sizeof(float) * coder->dimensions);
 	const float *x = value == NULL ? NULL : code_floats(coder, value, work);
 
 	query->value = x == NULL ? NULL : value;
@@ -199,9 +202,10 @@ hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
 }
 
 void
-hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder, const HnswCode *code)
+hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
+						  const HnswCode *code)
 {
-	float	   *x = palloc(sizeof(float) * coder->dimensions);
+	float *x = palloc(sizeof(float) * coder->dimensions);
 
 	query->value = NULL;
 	if (coder->encoding.kind == HNSW_CODE_FLOAT)
@@ -220,12 +224,13 @@ hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder, const HnswCode *co
 static bool
 is_lossless(HnswCoder *coder, const void *const *values, int count)
 {
-	Sq8Code    *code = palloc(hnsw_code_bytes(HNSW_CODE_SQ8, coder->dimensions));
+	Sq8Code *code = palloc(hnsw_code_bytes(HNSW_CODE_SQ8, coder->dimensions));
 
 	for (int i = 0; i < count; i++)
 	{
 		if (hnsw_encode(coder, values[i], (HnswCode *) code) &&
-			code->residual > LOSSLESS_RESIDUAL * code->step * sqrt(coder->dimensions))
+			code->residual >
+				LOSSLESS_RESIDUAL * code->step * sqrt(coder->dimensions))
 			return false;
 	}
 	return true;
@@ -234,8 +239,8 @@ is_lossless(HnswCoder *coder, const void *const *values, int count)
 static int
 compare_doubles(const void *a, const void *b)
 {
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
+	double x = *(const double *) a;
+	double y = *(const double *) b;
 
 	return x < y ? -1 : x > y ? 1 : 0;
 }
@@ -247,15 +252,16 @@ compare_doubles(const void *a, const void *b)
 static double
 relative_loss(HnswCoder *coder, const void *const *values, int count)
 {
-	uint32		dimensions = coder->dimensions;
-	Sq8Code    *code = palloc(hnsw_code_bytes(HNSW_CODE_SQ8, dimensions));
-	float	   *floats = palloc_extended(sizeof(float) * dimensions * count, MCXT_ALLOC_HUGE);
-	double	   *losses = palloc(sizeof(double) * count);
-	float	   *residuals = palloc(sizeof(float) * count);
-	bool		l1 = coder->metric == SQ8_L1;
-	int			n = 0;
-	int			num_losses = 0;
-	double		result;
+	uint32	 dimensions = coder->dimensions;
+	Sq8Code *code = palloc(hnsw_code_bytes(HNSW_CODE_SQ8, dimensions));
+	float	*floats = palloc_extended(sizeof(float) * dimensions * count,
+									  MCXT_ALLOC_HUGE);
+	double	*losses = palloc(sizeof(double) * count);
+	float	*residuals = palloc(sizeof(float) * count);
+	bool	 l1 = coder->metric == SQ8_L1;
+	int		 n = 0;
+	int		 num_losses = 0;
+	double	 result;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -269,14 +275,16 @@ relative_loss(HnswCoder *coder, const void *const *values, int count)
 	}
 	for (int i = 0; i < n; i++)
 	{
-		double		nearest = 0;
+		double nearest = 0;
 
 		for (int j = 0; j < n; j++)
 		{
 			const float *a = &floats[(Size) i * dimensions];
 			const float *b = &floats[(Size) j * dimensions];
-			double		distance = l1 ? distance_kernels->l1_f32(a, b, dimensions) :
-				sqrt(distance_kernels->l2sq_f32(a, b, dimensions));
+			double distance = l1 ? distance_kernels->l1_f32(a, b, dimensions)
+								 : sqrt(
+									   distance_kernels->l2sq_f32(a, b,
+																  dimensions));
 
 			if (distance > 0 && (nearest == 0 || distance < nearest))
 				nearest = distance;
@@ -295,13 +303,13 @@ relative_loss(HnswCoder *coder, const void *const *values, int count)
 }
 
 HnswEncoding
-hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions, uint64 seed,
-					 const void *const *values, int count)
+hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
+					 uint64 seed, const void *const *values, int count)
 {
 	HnswEncoding floats = {HNSW_CODE_FLOAT, false};
 	HnswEncoding plain = {HNSW_CODE_SQ8, false};
 	HnswEncoding rotated = {HNSW_CODE_SQ8, opclass->metric != METRIC_L1};
-	HnswCoder	coder;
+	HnswCoder	 coder;
 
 	if (dimensions <= MAX_SMALL_DIMENSIONS)
 		return floats;
@@ -326,13 +334,13 @@ hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions, uint64 see
 void
 hnsw_check_dimensions(const HnswCoder *coder, const void *value)
 {
-	int			dimensions = coder->opclass.type->dimensions(value);
+	int dimensions = coder->opclass.type->dimensions(value);
 
 	if (dimensions != (int) coder->dimensions)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("different %s dimensions %d and %u",
-						coder->opclass.type->name, dimensions, coder->dimensions)));
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("different %s dimensions %d and %u",
+							   coder->opclass.type->name, dimensions,
+							   coder->dimensions)));
 }
 
 uint64
@@ -373,7 +381,7 @@ operator_rounding(const HnswCoder *coder, double distance)
 double
 hnsw_lower_bound(const HnswCoder *coder, float estimate, float error)
 {
-	double		bound = operator_distance(coder, (double) estimate - error);
+	double bound = operator_distance(coder, (double) estimate - error);
 
 	return bound - operator_rounding(coder, bound);
 }
@@ -381,7 +389,7 @@ hnsw_lower_bound(const HnswCoder *coder, float estimate, float error)
 double
 hnsw_upper_bound(const HnswCoder *coder, float estimate, float error)
 {
-	double		bound = operator_distance(coder, (double) estimate + error);
+	double bound = operator_distance(coder, (double) estimate + error);
 
 	return bound + operator_rounding(coder, bound);
 }

@@ -17,7 +17,7 @@
 typedef struct HnswEncoding
 {
 	HnswCodeKind kind;
-	bool		rotated;		/* only HNSW_CODE_SQ8 */
+	bool		 rotated; /* only HNSW_CODE_SQ8 */
 } HnswEncoding;
 
 /* A code: Sq8Code or float[dimensions], as the encoding says. */
@@ -33,32 +33,34 @@ extern uint32 hnsw_code_bytes(HnswCodeKind kind, uint32 dimensions);
  * The encoding for vectors like these: `count` values, which may be 0.
  * Allocates in the current memory context.
  */
-extern HnswEncoding hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
-										 uint64 seed, const void *const *values, int count);
+extern HnswEncoding hnsw_choose_encoding(const VectorOpclass *opclass,
+										 uint32 dimensions, uint64 seed,
+										 const void *const *values, int count);
 
 typedef struct HnswCoder
 {
 	VectorOpclass opclass;
-	HnswEncoding encoding;
-	Sq8Metric	metric;			/* of the codes; cosine is L2 on the sphere */
-	uint32		dimensions;
-	uint64		seed;
-	bool		normalize;
-	Rotation	rotation;		/* if encoding.rotated */
-	float	   *floats;			/* work space */
+	HnswEncoding  encoding;
+	Sq8Metric	  metric; /* of the codes; cosine is L2 on the sphere */
+	uint32		  dimensions;
+	uint64		  seed;
+	bool		  normalize;
+	Rotation	  rotation; /* if encoding.rotated */
+	float		 *floats;	/* work space */
 } HnswCoder;
 
 typedef struct HnswQuery
 {
 	const HnswCoder *coder;
-	const void *value;			/* detoasted value; NULL: no order wanted */
-	const float *floats;		/* what its code would be made of */
-	Sq8Query	sq8;			/* HNSW_CODE_SQ8 */
+	const void		*value;	 /* detoasted value; NULL: no order wanted */
+	const float		*floats; /* what its code would be made of */
+	Sq8Query		 sq8;	 /* HNSW_CODE_SQ8 */
 } HnswQuery;
 
 /* Set up for an opclass; allocates in the current memory context. */
 extern void hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
-							uint32 dimensions, uint64 seed, HnswEncoding encoding);
+							uint32 dimensions, uint64 seed,
+							HnswEncoding encoding);
 
 /*
  * Encode a detoasted value of the right number of dimensions.  False if it is
@@ -67,13 +69,15 @@ extern void hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 extern bool hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code);
 
 /* Are two codes the same? */
-extern bool hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b);
+extern bool hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a,
+							 const HnswCode *b);
 
 /*
  * Prepare a query; memory comes from the current context.  value is kept by
  * reference; NULL or a zero vector under cosine give a query without order.
  */
-extern void hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value);
+extern void hnsw_query_init(HnswQuery *query, HnswCoder *coder,
+							const void *value);
 
 /* A query for the vector that a code stands for; it has no exact value. */
 extern void hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
@@ -88,11 +92,14 @@ extern uint64 hnsw_value_hash(const HnswCoder *coder, const void *value);
 extern double hnsw_exact_distance(const HnswQuery *query, const void *value);
 
 /* Bounds of hnsw_exact_distance from an estimate and the bound of its error. */
-extern double hnsw_lower_bound(const HnswCoder *coder, float estimate, float error);
-extern double hnsw_upper_bound(const HnswCoder *coder, float estimate, float error);
+extern double hnsw_lower_bound(const HnswCoder *coder, float estimate,
+							   float error);
+extern double hnsw_upper_bound(const HnswCoder *coder, float estimate,
+							   float error);
 
 /* Distance of floats in the unit of the codes' metric; never NaN. */
-extern float hnsw_float_distance(const HnswCoder *coder, const float *a, const float *b);
+extern float hnsw_float_distance(const HnswCoder *coder, const float *a,
+								 const float *b);
 
 /*
  * Estimated distance between a query and a code, in the unit of the codes'
@@ -107,17 +114,19 @@ hnsw_query_distance(const HnswQuery *query, const HnswCode *code, float *error)
 		return sq8_query_distance(&query->sq8, (const Sq8Code *) code);
 	}
 	*error = 0;
-	return hnsw_float_distance(query->coder, query->floats, (const float *) code);
+	return hnsw_float_distance(query->coder, query->floats,
+							   (const float *) code);
 }
 
 /* The same between two codes. */
 static inline float
-hnsw_code_distance(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
+hnsw_code_distance(const HnswCoder *coder, const HnswCode *a,
+				   const HnswCode *b)
 {
 	if (coder->encoding.kind == HNSW_CODE_SQ8)
-		return sq8_code_distance(coder->metric, (const Sq8Code *) a, (const Sq8Code *) b,
-								 coder->dimensions);
+		return sq8_code_distance(coder->metric, (const Sq8Code *) a,
+								 (const Sq8Code *) b, coder->dimensions);
 	return hnsw_float_distance(coder, (const float *) a, (const float *) b);
 }
 
-#endif							/* HNSW_CODE_H */
+#endif /* HNSW_CODE_H */

@@ -22,7 +22,7 @@ void
 hnsw_init_page(const HnswGeometry *geometry, Page page, HnswPageKind kind)
 {
 	HnswPageHeader *header;
-	Size		used = 0;
+	Size			used = 0;
 
 	PageInit(page, BLCKSZ, 0);
 	header = HnswPageGetHeader(page);
@@ -63,8 +63,8 @@ hnsw_edit_start(HnswEdit *edit, HnswIndex *index)
 int
 hnsw_edit_lock(HnswEdit *edit, BlockNumber block, HnswPageKind kind)
 {
-	int			n = edit->num_pages;
-	Buffer		buffer;
+	int	   n = edit->num_pages;
+	Buffer buffer;
 
 	Assert(n < HNSW_EDIT_MAX_PAGES);
 
@@ -90,7 +90,7 @@ hnsw_edit_lock(HnswEdit *edit, BlockNumber block, HnswPageKind kind)
 Page
 hnsw_edit_peek(HnswEdit *edit, int page)
 {
-	Page		current = BufferGetPage(edit->buffers[page]);
+	Page current = BufferGetPage(edit->buffers[page]);
 
 	Assert(edit->images[page] == NULL);
 	return PageIsNew(current) ? NULL : current;
@@ -99,8 +99,8 @@ hnsw_edit_peek(HnswEdit *edit, int page)
 Page
 hnsw_edit_image(HnswEdit *edit, int page, HnswPageKind kind)
 {
-	Page		current = BufferGetPage(edit->buffers[page]);
-	bool		is_new = PageIsNew(current);
+	Page current = BufferGetPage(edit->buffers[page]);
+	bool is_new = PageIsNew(current);
 
 	if (edit->images[page] != NULL)
 		return edit->images[page];
@@ -112,8 +112,9 @@ hnsw_edit_image(HnswEdit *edit, int page, HnswPageKind kind)
 		if (edit->xlog == NULL)
 			edit->xlog = GenericXLogStart(edit->index->rel);
 		/* a page's first record is a full image: replay may find it missing */
-		edit->images[page] = GenericXLogRegisterBuffer(edit->xlog, edit->buffers[page],
-													   is_new ? GENERIC_XLOG_FULL_IMAGE : 0);
+		edit->images[page] = GenericXLogRegisterBuffer(
+			edit->xlog, edit->buffers[page],
+			is_new ? GENERIC_XLOG_FULL_IMAGE : 0);
 	}
 	if (is_new)
 		hnsw_init_page(&edit->index->geometry, edit->images[page], kind);
@@ -148,7 +149,8 @@ hnsw_edit_finish(HnswEdit *edit)
 void
 hnsw_edit_abort(HnswEdit *edit)
 {
-	Assert(!edit->index->building || edit->num_pages == 0 || edit->images[0] == NULL);
+	Assert(!edit->index->building || edit->num_pages == 0 ||
+		   edit->images[0] == NULL);
 	if (edit->xlog != NULL)
 		GenericXLogAbort(edit->xlog);
 	release_pages(edit);

@@ -28,7 +28,7 @@ hnsw_geometry_init(HnswGeometry *geometry, uint32 m, uint32 code_bytes)
 static uint32
 upper_lists(uint32 m, uint32 elements)
 {
-	uint32		total = 0;
+	uint32 total = 0;
 
 	while ((elements /= m) > 0)
 		total += elements;
@@ -45,33 +45,34 @@ void
 hnsw_extent_layout(const HnswGeometry *geometry, const HnswExtent *extent,
 				   HnswExtentLayout *layout)
 {
-	uint32		n = extent->elements;
+	uint32 n = extent->elements;
 
 	layout->first = extent->first;
 	layout->elements = n;
 	layout->element_pages = pages_for(n, geometry->entries_per_page);
-	layout->end = extent->first +
-		(layout->element_pages + extent->row_pages) * geometry->entries_per_page;
+	layout->end = extent->first + (layout->element_pages + extent->row_pages) *
+									  geometry->entries_per_page;
 	layout->entries = extent->start;
-	layout->lists = layout->entries + layout->element_pages + extent->row_pages;
+	layout->lists = layout->entries + layout->element_pages +
+					extent->row_pages;
 	layout->uppers = layout->lists + pages_for(n, geometry->lists_per_page);
-	layout->codes = layout->uppers +
-		pages_for(upper_lists(geometry->m, n), geometry->uppers_per_page);
+	layout->codes = layout->uppers + pages_for(upper_lists(geometry->m, n),
+											   geometry->uppers_per_page);
 	layout->end_block = layout->codes + pages_for(n, geometry->codes_per_page);
 }
 
 int
-hnsw_element_level(const HnswGeometry *geometry, const HnswExtentLayout *layout,
-				   uint64 seed, uint32 index)
+hnsw_element_level(const HnswGeometry	  *geometry,
+				   const HnswExtentLayout *layout, uint64 seed, uint32 index)
 {
-	uint32		m = geometry->m;
-	uint32		slots = layout->elements;
-	int			level = 0;
+	uint32 m = geometry->m;
+	uint32 slots = layout->elements;
+	int	   level = 0;
 
 	for (;;)
 	{
-		uint32		group = index / m;
-		uint64		key = seed ^ (((uint64) layout->first << 32) | level);
+		uint32 group = index / m;
+		uint64 key = seed ^ (((uint64) layout->first << 32) | level);
 
 		slots /= m;
 		if (group >= slots)
@@ -87,8 +88,8 @@ uint32
 hnsw_upper_slot(const HnswGeometry *geometry, const HnswExtentLayout *layout,
 				uint32 index, int level)
 {
-	uint32		slots = layout->elements / geometry->m;
-	uint32		base = 0;
+	uint32 slots = layout->elements / geometry->m;
+	uint32 base = 0;
 
 	Assert(level >= 1);
 	index /= geometry->m;

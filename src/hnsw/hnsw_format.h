@@ -13,7 +13,7 @@
 #include "storage/bufpage.h"
 #include "storage/itemptr.h"
 
-#define HNSW_MAGIC			0x48565831	/* "1XVH" */
+#define HNSW_MAGIC			0x48565831 /* "1XVH" */
 #define HNSW_FORMAT_VERSION 1
 #define HNSW_META_BLKNO		0
 
@@ -23,14 +23,14 @@
  */
 typedef uint32 HnswElement;
 
-#define HNSW_NONE			((HnswElement) 0x7FFFFFFF)
-#define HNSW_MAX_ELEMENT	((HnswElement) 0x7FFFFFFE)
-#define HNSW_PROTECTED		((uint32) 0x80000000)
-#define HNSW_EDGE_TARGET(edge)		((HnswElement) ((edge) & ~HNSW_PROTECTED))
-#define HNSW_EDGE_IS_PROTECTED(edge) (((edge) & HNSW_PROTECTED) != 0)
+#define HNSW_NONE					 ((HnswElement) 0x7FFFFFFF)
+#define HNSW_MAX_ELEMENT			 ((HnswElement) 0x7FFFFFFE)
+#define HNSW_PROTECTED				 ((uint32) 0x80000000)
+#define HNSW_EDGE_TARGET(edge)		 ((HnswElement) ((edge) & ~HNSW_PROTECTED))
+#define HNSW_EDGE_IS_PROTECTED(edge) (((edge) &HNSW_PROTECTED) != 0)
 
 /* Levels above 0 that any element can have: m >= 2 and 31-bit numbers. */
-#define HNSW_MAX_LEVEL		31
+#define HNSW_MAX_LEVEL 31
 
 typedef enum HnswPageKind
 {
@@ -60,9 +60,10 @@ typedef struct HnswPageHeader
 	BlockNumber next_free;
 } HnswPageHeader;
 
-#define HNSW_PAGE_ID		0xFFA1
-#define HNSW_CONTENT_OFFSET (MAXALIGN(SizeOfPageHeaderData) + sizeof(HnswPageHeader))
-#define HNSW_PAGE_CAPACITY	(BLCKSZ - HNSW_CONTENT_OFFSET)
+#define HNSW_PAGE_ID 0xFFA1
+#define HNSW_CONTENT_OFFSET \
+	(MAXALIGN(SizeOfPageHeaderData) + sizeof(HnswPageHeader))
+#define HNSW_PAGE_CAPACITY (BLCKSZ - HNSW_CONTENT_OFFSET)
 #define HnswPageGetHeader(page) \
 	((HnswPageHeader *) ((char *) (page) + MAXALIGN(SizeOfPageHeaderData)))
 #define HnswPageGetSlot(page, slot, slot_bytes) \
@@ -86,21 +87,21 @@ StaticAssertDecl(HNSW_CONTENT_OFFSET == 32, "on-disk format");
 typedef struct HnswEntry
 {
 	ItemPointerData tid;
-	uint8		state;
-	uint8		chain_version;
-	HnswElement next;
-	uint32		hash_or_head;
-	uint32		hash_high;
+	uint8			state;
+	uint8			chain_version;
+	HnswElement		next;
+	uint32			hash_or_head;
+	uint32			hash_high;
 } HnswEntry;
 
 StaticAssertDecl(sizeof(HnswEntry) == 20, "on-disk format");
 
 typedef enum HnswEntryState
 {
-	HNSW_ENTRY_FREE = 0,		/* may be given to a new row */
-	HNSW_ENTRY_ELEMENT = 1,		/* an element; a ghost if it has no rows */
-	HNSW_ENTRY_DYING = 2,		/* a ghost that vacuum is taking out */
-	HNSW_ENTRY_ROW = 3			/* a row of another element's vector */
+	HNSW_ENTRY_FREE = 0,	/* may be given to a new row */
+	HNSW_ENTRY_ELEMENT = 1, /* an element; a ghost if it has no rows */
+	HNSW_ENTRY_DYING = 2,	/* a ghost that vacuum is taking out */
+	HNSW_ENTRY_ROW = 3		/* a row of another element's vector */
 } HnswEntryState;
 
 /*
@@ -114,12 +115,13 @@ typedef enum HnswEntryState
  */
 typedef struct HnswList
 {
-	uint16		count;
-	uint16		unused;
-	uint32		edges[FLEXIBLE_ARRAY_MEMBER];
+	uint16 count;
+	uint16 unused;
+	uint32 edges[FLEXIBLE_ARRAY_MEMBER];
 } HnswList;
 
-#define HNSW_LIST_BYTES(capacity) (offsetof(HnswList, edges) + sizeof(uint32) * (capacity))
+#define HNSW_LIST_BYTES(capacity) \
+	(offsetof(HnswList, edges) + sizeof(uint32) * (capacity))
 
 /*
  * An extent: a run of pages that holds all arrays for a run of numbers, in the
@@ -212,8 +214,9 @@ typedef struct HnswMetaPageData
 
 StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 80, "on-disk format");
 
-#define HNSW_MAX_EXTENTS \
-	((HNSW_PAGE_CAPACITY - offsetof(HnswMetaPageData, extents)) / sizeof(HnswExtent))
+#define HNSW_MAX_EXTENTS                                          \
+	((HNSW_PAGE_CAPACITY - offsetof(HnswMetaPageData, extents)) / \
+	 sizeof(HnswExtent))
 #define HNSW_META_BYTES(num_extents) \
 	(offsetof(HnswMetaPageData, extents) + sizeof(HnswExtent) * (num_extents))
 #define HnswPageGetMeta(page) \
@@ -221,8 +224,8 @@ StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 80, "on-disk format");
 
 typedef enum HnswCodeKind
 {
-	HNSW_CODE_SQ8 = 1,			/* 8 bits a dimension, see quantize/sq8.h */
-	HNSW_CODE_FLOAT = 2			/* float4 a dimension */
+	HNSW_CODE_SQ8 = 1,	/* 8 bits a dimension, see quantize/sq8.h */
+	HNSW_CODE_FLOAT = 2 /* float4 a dimension */
 } HnswCodeKind;
 
 /*
@@ -230,44 +233,48 @@ typedef enum HnswCodeKind
  */
 typedef struct HnswGeometry
 {
-	uint32		m;
-	uint32		code_bytes;		/* slot sizes */
-	uint32		list_bytes;
-	uint32		upper_bytes;
-	uint32		entries_per_page;	/* slots per page */
-	uint32		lists_per_page;
-	uint32		uppers_per_page;
-	uint32		codes_per_page;
+	uint32 m;
+	uint32 code_bytes; /* slot sizes */
+	uint32 list_bytes;
+	uint32 upper_bytes;
+	uint32 entries_per_page; /* slots per page */
+	uint32 lists_per_page;
+	uint32 uppers_per_page;
+	uint32 codes_per_page;
 } HnswGeometry;
 
 /* Where an extent's arrays lie; all derived from HnswExtent and geometry. */
 typedef struct HnswExtentLayout
 {
 	HnswElement first;
-	HnswElement end;			/* first number after the extent */
+	HnswElement end; /* first number after the extent */
 	uint32		elements;
-	uint32		element_pages;	/* entries pages for elements */
-	BlockNumber entries;		/* first block of each array */
+	uint32		element_pages; /* entries pages for elements */
+	BlockNumber entries;	   /* first block of each array */
 	BlockNumber lists;
 	BlockNumber uppers;
 	BlockNumber codes;
-	BlockNumber end_block;		/* first block after the extent */
+	BlockNumber end_block; /* first block after the extent */
 } HnswExtentLayout;
 
-extern void hnsw_geometry_init(HnswGeometry *geometry, uint32 m, uint32 code_bytes);
-extern void hnsw_extent_layout(const HnswGeometry *geometry, const HnswExtent *extent,
-							   HnswExtentLayout *layout);
+extern void hnsw_geometry_init(HnswGeometry *geometry, uint32 m,
+							   uint32 code_bytes);
+extern void hnsw_extent_layout(const HnswGeometry *geometry,
+							   const HnswExtent	  *extent,
+							   HnswExtentLayout	  *layout);
 
 /*
  * Level of the element `index` (from 0) of an extent: a function of its
  * number alone.  Of every m elements, one chosen by hash has a place on level
  * 1; of every m of those, one on level 2; and so on.
  */
-extern int	hnsw_element_level(const HnswGeometry *geometry, const HnswExtentLayout *layout,
-							   uint64 seed, uint32 index);
+extern int hnsw_element_level(const HnswGeometry	 *geometry,
+							  const HnswExtentLayout *layout, uint64 seed,
+							  uint32 index);
 
 /* Slot in the extent's upper array of its list on a level, 1 to its level. */
-extern uint32 hnsw_upper_slot(const HnswGeometry *geometry, const HnswExtentLayout *layout,
-							  uint32 index, int level);
+extern uint32 hnsw_upper_slot(const HnswGeometry	 *geometry,
+							  const HnswExtentLayout *layout, uint32 index,
+							  int level);
 
-#endif							/* HNSW_FORMAT_H */
+#endif /* HNSW_FORMAT_H */

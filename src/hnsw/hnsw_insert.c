@@ -28,7 +28,7 @@ typedef struct ListChange
 {
 	HnswElement element;
 	HnswPlace	at;
-	uint32	   *expected;		/* what it was computed from */
+	uint32	   *expected; /* what it was computed from */
 	uint32		expected_count;
 	uint32	   *edges;
 	uint32		count;
@@ -39,8 +39,9 @@ static HnswList *
 list_in_page(HnswIndex *index, Page page, uint32 slot, int level)
 {
 	return (HnswList *) HnswPageGetSlot(page, slot,
-										level == 0 ? index->geometry.list_bytes :
-										index->geometry.upper_bytes);
+										level == 0
+											? index->geometry.list_bytes
+											: index->geometry.upper_bytes);
 }
 
 /*
@@ -59,18 +60,19 @@ compare_changes(const void *a, const void *b)
 }
 
 static void
-write_changes(HnswIndex *index, int level, ListChange *changes, int num_changes)
+write_changes(HnswIndex *index, int level, ListChange *changes,
+			  int num_changes)
 {
 	HnswPageKind kind = level == 0 ? HNSW_PAGE_EDGES : HNSW_PAGE_UPPER;
-	int			i = 0;
+	int			 i = 0;
 
 	qsort(changes, num_changes, sizeof(ListChange), compare_changes);
 	while (i < num_changes)
 	{
-		HnswEdit	edit;
-		int			first = i;
-		int			page = -1;
-		bool		registered = false;
+		HnswEdit edit;
+		int		 first = i;
+		int		 page = -1;
+		bool	 registered = false;
 
 		CHECK_FOR_INTERRUPTS();
 
@@ -78,7 +80,8 @@ write_changes(HnswIndex *index, int level, ListChange *changes, int num_changes)
 		hnsw_edit_start(&edit, index);
 		for (; i < num_changes; i++)
 		{
-			bool		same = i > first && changes[i].at.block == changes[i - 1].at.block;
+			bool same = i > first &&
+						changes[i].at.block == changes[i - 1].at.block;
 
 			if (!same && edit.num_pages == HNSW_EDIT_MAX_PAGES)
 				break;
@@ -95,8 +98,8 @@ write_changes(HnswIndex *index, int level, ListChange *changes, int num_changes)
 
 			if (j == first || change->at.block != changes[j - 1].at.block)
 				page++;
-			current = edit.images[page] != NULL ? edit.images[page] :
-				hnsw_edit_peek(&edit, page);
+			current = edit.images[page] != NULL ? edit.images[page]
+												: hnsw_edit_peek(&edit, page);
 			if (current == NULL)
 			{
 				if (change->expected_count != 0)
@@ -106,7 +109,8 @@ write_changes(HnswIndex *index, int level, ListChange *changes, int num_changes)
 			{
 				list = list_in_page(index, current, change->at.slot, level);
 				if (list->count != change->expected_count ||
-					memcmp(list->edges, change->expected, sizeof(uint32) * list->count) != 0)
+					memcmp(list->edges, change->expected,
+						   sizeof(uint32) * list->count) != 0)
 					continue;
 			}
 
@@ -129,7 +133,7 @@ hnsw_replace_list(HnswIndex *index, HnswElement element, int level,
 				  const uint32 *expected, uint32 expected_count,
 				  const uint32 *edges, uint32 count)
 {
-	ListChange	change;
+	ListChange change;
 
 	change.element = element;
 	change.at = hnsw_list_place(index, element, level);
@@ -152,19 +156,20 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 			   const uint32 *edges, uint32 count, uint32 new_edge,
 			   uint32 *result, uint32 *result_count)
 {
-	uint32		capacity = hnsw_list_capacity(index, level);
-	HnswElement target = HNSW_EDGE_TARGET(new_edge);
+	uint32		   capacity = hnsw_list_capacity(index, level);
+	HnswElement	   target = HNSW_EDGE_TARGET(new_edge);
 	HnswNeighbour *candidates;
-	char	   *codes;
-	HnswCode    *base;
-	bool		taken = false;
-	int			kept;
+	char		  *codes;
+	HnswCode	  *base;
+	bool		   taken = false;
+	int			   kept;
 
 	for (uint32 i = 0; i < count; i++)
 	{
 		if (HNSW_EDGE_TARGET(edges[i]) != target)
 			continue;
-		if (!HNSW_EDGE_IS_PROTECTED(new_edge) || HNSW_EDGE_IS_PROTECTED(edges[i]))
+		if (!HNSW_EDGE_IS_PROTECTED(new_edge) ||
+			HNSW_EDGE_IS_PROTECTED(edges[i]))
 			return false;
 		memcpy(result, edges, sizeof(uint32) * count);
 		result[i] |= HNSW_PROTECTED;
@@ -183,18 +188,21 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 	/* full: select among the old edges and the new one */
 	candidates = palloc(sizeof(HnswNeighbour) * (count + 1));
 	codes = palloc((Size) index->geometry.code_bytes * (count + 2));
-	base = (HnswCode *) (codes + (Size) index->geometry.code_bytes * (count + 1));
+	base = (HnswCode *) (codes +
+						 (Size) index->geometry.code_bytes * (count + 1));
 	hnsw_read_code(index, element, base);
 	for (uint32 i = 0; i <= count; i++)
 	{
-		HnswCode    *code = (HnswCode *) (codes + (Size) index->geometry.code_bytes * i);
+		HnswCode *code = (HnswCode *) (codes +
+									   (Size) index->geometry.code_bytes * i);
 
 		candidates[i].edge = i < count ? edges[i] : new_edge;
 		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
 		candidates[i].code = code;
 		candidates[i].distance = hnsw_code_distance(&index->coder, base, code);
 	}
-	kept = hnsw_select_neighbours(&index->coder, candidates, count + 1, capacity);
+	kept = hnsw_select_neighbours(&index->coder, candidates, count + 1,
+								  capacity);
 	for (int i = 0; i < kept; i++)
 	{
 		result[i] = candidates[i].edge;
@@ -221,7 +229,7 @@ has_protected(const uint32 *edges, uint32 count, uint32 edge)
 static uint32
 count_protected(const uint32 *edges, uint32 count)
 {
-	uint32		n = 0;
+	uint32 n = 0;
 
 	for (uint32 i = 0; i < count; i++)
 		n += HNSW_EDGE_IS_PROTECTED(edges[i]);
@@ -236,15 +244,15 @@ static bool
 add_edge(HnswIndex *index, HnswElement element, int level, uint32 new_edge,
 		 uint32 max_protected)
 {
-	uint32		capacity = hnsw_list_capacity(index, level);
-	uint32	   *old_edges = palloc(sizeof(uint32) * capacity);
-	uint32	   *new_edges = palloc(sizeof(uint32) * (capacity + 1));
-	bool		added = true;
+	uint32	capacity = hnsw_list_capacity(index, level);
+	uint32 *old_edges = palloc(sizeof(uint32) * capacity);
+	uint32 *new_edges = palloc(sizeof(uint32) * (capacity + 1));
+	bool	added = true;
 
 	for (;;)
 	{
-		uint32		old_count = hnsw_read_list(index, element, level, old_edges);
-		uint32		new_count;
+		uint32 old_count = hnsw_read_list(index, element, level, old_edges);
+		uint32 new_count;
 
 		if (HNSW_EDGE_IS_PROTECTED(new_edge) &&
 			!has_protected(old_edges, old_count, new_edge) &&
@@ -253,8 +261,8 @@ add_edge(HnswIndex *index, HnswElement element, int level, uint32 new_edge,
 			added = false;
 			break;
 		}
-		if (!list_with_edge(index, element, level, old_edges, old_count, new_edge,
-							new_edges, &new_count))
+		if (!list_with_edge(index, element, level, old_edges, old_count,
+							new_edge, new_edges, &new_count))
 			break;
 		if (hnsw_replace_list(index, element, level, old_edges, old_count,
 							  new_edges, new_count))
@@ -266,14 +274,15 @@ add_edge(HnswIndex *index, HnswElement element, int level, uint32 new_edge,
 }
 
 void
-hnsw_add_edge(HnswIndex *index, HnswElement element, int level, HnswElement target)
+hnsw_add_edge(HnswIndex *index, HnswElement element, int level,
+			  HnswElement target)
 {
 	(void) add_edge(index, element, level, target, 0);
 }
 
 bool
-hnsw_add_protected_edge(HnswIndex *index, HnswElement element, HnswElement target,
-						uint32 max_protected)
+hnsw_add_protected_edge(HnswIndex *index, HnswElement element,
+						HnswElement target, uint32 max_protected)
 {
 	return add_edge(index, element, 0, target | HNSW_PROTECTED, max_protected);
 }
@@ -283,8 +292,8 @@ hnsw_add_protected_edge(HnswIndex *index, HnswElement element, HnswElement targe
  * for the parent, which has one already.
  */
 static void
-add_backlinks(HnswIndex *index, HnswElement element, int level, const uint32 *edges,
-			  uint32 count)
+add_backlinks(HnswIndex *index, HnswElement element, int level,
+			  const uint32 *edges, uint32 count)
 {
 	uint32		capacity = hnsw_list_capacity(index, level);
 	ListChange *changes = palloc(sizeof(ListChange) * count);
@@ -301,10 +310,11 @@ add_backlinks(HnswIndex *index, HnswElement element, int level, const uint32 *ed
 		change->expected = palloc(sizeof(uint32) * capacity);
 		change->edges = palloc(sizeof(uint32) * (capacity + 1));
 		change->done = false;
-		change->expected_count = hnsw_read_list(index, change->element, level, change->expected);
+		change->expected_count = hnsw_read_list(index, change->element, level,
+												change->expected);
 		if (list_with_edge(index, change->element, level, change->expected,
-						   change->expected_count, element,
-						   change->edges, &change->count))
+						   change->expected_count, element, change->edges,
+						   &change->count))
 			num_changes++;
 	}
 	write_changes(index, level, changes, num_changes);
@@ -343,7 +353,8 @@ typedef struct LiveCandidate
  * through by searches, but get no new edges.
  */
 static int
-append_live(HnswSearch *search, HnswElement except, LiveCandidate *live, int count)
+append_live(HnswSearch *search, HnswElement except, LiveCandidate *live,
+			int count)
 {
 	for (int i = 0; i < search->beam_count; i++)
 	{
@@ -356,7 +367,8 @@ append_live(HnswSearch *search, HnswElement except, LiveCandidate *live, int cou
 		live[count].distance = search->beam[i].distance;
 		live[count].error = search->beam[i].error;
 		live[count].element = element;
-		live[count].hash = entry.hash_or_head | ((uint64) entry.hash_high << 32);
+		live[count].hash = entry.hash_or_head |
+						   ((uint64) entry.hash_high << 32);
 		count++;
 	}
 	return count;
@@ -369,21 +381,21 @@ append_live(HnswSearch *search, HnswElement except, LiveCandidate *live, int cou
  * end of the graph rather than finding none.
  */
 static int
-find_live(HnswSearch *search, HnswEntryPoint entry, int level, HnswElement except,
-		  LiveCandidate **live)
+find_live(HnswSearch *search, HnswEntryPoint entry, int level,
+		  HnswElement except, LiveCandidate **live)
 {
-	HnswIndex  *index = search->index;
-	int			wanted = Min((int) index->m, (int) index->ef_construction);
-	int			count = 0;
+	HnswIndex *index = search->index;
+	int		   wanted = Min((int) index->m, (int) index->ef_construction);
+	int		   count = 0;
 
 	*live = NULL;
 	hnsw_search_from(search, entry, level, index->ef_construction);
 	for (int round = 0;; round++)
 	{
-		Size		size = sizeof(LiveCandidate) * (count + search->beam_count + 1);
+		Size size = sizeof(LiveCandidate) * (count + search->beam_count + 1);
 
-		*live = *live == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) :
-			repalloc_huge(*live, size);
+		*live = *live == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE)
+							  : repalloc_huge(*live, size);
 		count = append_live(search, except, *live, count);
 		if (count >= wanted || (count > 0 && round >= MAX_WIDENINGS_FOR_LIVE))
 			break;
@@ -400,26 +412,30 @@ find_live(HnswSearch *search, HnswEntryPoint entry, int level, HnswElement excep
  * and from the new element are protected (README, "Reachability").
  */
 static uint32
-choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live, int level,
-				  uint32 *edges)
+choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live,
+				  int level, uint32 *edges)
 {
-	int			num_candidates = Min(num_live, (int) index->ef_construction);
+	int num_candidates = Min(num_live, (int) index->ef_construction);
 	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * num_candidates);
-	char	   *codes = palloc_extended((Size) index->geometry.code_bytes * num_candidates,
-										MCXT_ALLOC_HUGE);
-	uint32	   *their_edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, level));
-	int			count;
+	char		  *codes = palloc_extended((Size) index->geometry.code_bytes *
+											   num_candidates,
+										   MCXT_ALLOC_HUGE);
+	uint32		  *their_edges = palloc(sizeof(uint32) *
+										hnsw_list_capacity(index, level));
+	int			   count;
 
 	for (int i = 0; i < num_candidates; i++)
 	{
-		HnswCode    *code = (HnswCode *) (codes + (Size) index->geometry.code_bytes * i);
+		HnswCode *code = (HnswCode *) (codes +
+									   (Size) index->geometry.code_bytes * i);
 
 		hnsw_read_code(index, live[i].element, code);
 		candidates[i].code = code;
 		candidates[i].edge = live[i].element;
 		candidates[i].distance = live[i].distance;
 	}
-	count = hnsw_select_neighbours(&index->coder, candidates, num_candidates, index->m);
+	count = hnsw_select_neighbours(&index->coder, candidates, num_candidates,
+								   index->m);
 	for (int i = 0; i < count; i++)
 		edges[i] = candidates[i].edge;
 
@@ -427,7 +443,8 @@ choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live, int
 	for (int i = 0; i < num_candidates && level == 0; i++)
 	{
 		HnswElement element = HNSW_EDGE_TARGET(candidates[i].edge);
-		uint32		their_count = hnsw_read_list(index, element, level, their_edges);
+		uint32		their_count = hnsw_read_list(index, element, level,
+												 their_edges);
 
 		if (count_protected(their_edges, their_count) >= index->m)
 			continue;
@@ -450,18 +467,18 @@ choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live, int
 
 typedef enum EntryPointRule
 {
-	IF_HIGHER,					/* if its level is above the present one's */
-	IF_UNCHANGED				/* if the entry point still is the expected one */
+	IF_HIGHER,	 /* if its level is above the present one's */
+	IF_UNCHANGED /* if the entry point still is the expected one */
 } EntryPointRule;
 
 static bool
 set_entry_point(HnswIndex *index, EntryPointRule rule, HnswElement expected,
 				HnswElement element, int level)
 {
-	HnswEdit	edit;
+	HnswEdit		  edit;
 	HnswMetaPageData *meta;
-	int			page;
-	bool		applies;
+	int				  page;
+	bool			  applies;
 
 	hnsw_edit_start(&edit, index);
 	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
@@ -469,7 +486,8 @@ set_entry_point(HnswIndex *index, EntryPointRule rule, HnswElement expected,
 	if (rule == IF_UNCHANGED)
 		applies = meta->entry_point == expected;
 	else
-		applies = meta->entry_point == HNSW_NONE || (int) meta->entry_level < level;
+		applies = meta->entry_point == HNSW_NONE ||
+				  (int) meta->entry_level < level;
 	if (applies)
 	{
 		meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
@@ -483,24 +501,25 @@ set_entry_point(HnswIndex *index, EntryPointRule rule, HnswElement expected,
 }
 
 bool
-hnsw_replace_entry_point(HnswIndex *index, HnswElement expected, HnswElement element,
-						 int level)
+hnsw_replace_entry_point(HnswIndex *index, HnswElement expected,
+						 HnswElement element, int level)
 {
 	return set_entry_point(index, IF_UNCHANGED, expected, element, level);
 }
 
 void
-hnsw_force_protected_edge(HnswIndex *index, HnswElement element, HnswElement target)
+hnsw_force_protected_edge(HnswIndex *index, HnswElement element,
+						  HnswElement target)
 {
-	uint32		capacity = hnsw_list_capacity(index, 0);
-	uint32		edges[2 * HNSW_MAX_M];
-	uint32		new_edges[2 * HNSW_MAX_M];
-	uint32		count;
-	uint32		new_count;
+	uint32 capacity = hnsw_list_capacity(index, 0);
+	uint32 edges[2 * HNSW_MAX_M];
+	uint32 new_edges[2 * HNSW_MAX_M];
+	uint32 count;
+	uint32 new_count;
 
 	do
 	{
-		uint32		victim = HNSW_NONE;
+		uint32 victim = HNSW_NONE;
 
 		/* in place of itself, of an ordinary edge, or of the one added first */
 		count = hnsw_read_list(index, element, 0, edges);
@@ -509,7 +528,8 @@ hnsw_force_protected_edge(HnswIndex *index, HnswElement element, HnswElement tar
 			if (HNSW_EDGE_TARGET(edges[i]) == target)
 				victim = i;
 		}
-		for (uint32 i = 0; i < count && victim == HNSW_NONE && count == capacity; i++)
+		for (uint32 i = 0;
+			 i < count && victim == HNSW_NONE && count == capacity; i++)
 		{
 			if (!HNSW_EDGE_IS_PROTECTED(edges[i]))
 				victim = i;
@@ -524,7 +544,8 @@ hnsw_force_protected_edge(HnswIndex *index, HnswElement element, HnswElement tar
 				new_edges[new_count++] = edges[i];
 		}
 		new_edges[new_count++] = target | HNSW_PROTECTED;
-	} while (!hnsw_replace_list(index, element, 0, edges, count, new_edges, new_count));
+	} while (!hnsw_replace_list(index, element, 0, edges, count, new_edges,
+								new_count));
 }
 
 /*
@@ -536,9 +557,9 @@ hnsw_force_protected_edge(HnswIndex *index, HnswElement element, HnswElement tar
 static bool
 insert_between(HnswIndex *index, HnswElement element, HnswElement other)
 {
-	uint32		edges[2 * HNSW_MAX_M];
-	uint32		new_edges[2 * HNSW_MAX_M];
-	uint32		count = hnsw_read_list(index, other, 0, edges);
+	uint32 edges[2 * HNSW_MAX_M];
+	uint32 new_edges[2 * HNSW_MAX_M];
+	uint32 count = hnsw_read_list(index, other, 0, edges);
 
 	for (uint32 i = 0; i < count; i++)
 	{
@@ -557,7 +578,8 @@ insert_between(HnswIndex *index, HnswElement element, HnswElement other)
 				new_edges[new_count++] = edges[j];
 		}
 		new_edges[new_count++] = element | HNSW_PROTECTED;
-		if (hnsw_replace_list(index, other, 0, edges, count, new_edges, new_count))
+		if (hnsw_replace_list(index, other, 0, edges, count, new_edges,
+							  new_count))
 			return true;
 		count = hnsw_read_list(index, other, 0, edges);
 	}
@@ -565,12 +587,13 @@ insert_between(HnswIndex *index, HnswElement element, HnswElement other)
 }
 
 bool
-hnsw_attach_element(HnswIndex *index, HnswElement element, const HnswNumberSet *allowed)
+hnsw_attach_element(HnswIndex *index, HnswElement element,
+					const HnswNumberSet *allowed)
 {
-	HnswCode    *code = palloc(index->geometry.code_bytes);
+	HnswCode	  *code = palloc(index->geometry.code_bytes);
 	HnswEntryPoint entry = hnsw_read_entry_point(index);
-	HnswQuery	query;
-	HnswSearch	search;
+	HnswQuery	   query;
+	HnswSearch	   search;
 
 	hnsw_read_code(index, element, code);
 	hnsw_query_init_from_code(&query, &index->coder, code);
@@ -594,7 +617,8 @@ hnsw_attach_element(HnswIndex *index, HnswElement element, const HnswNumberSet *
 					if (insert_between(index, element, parent))
 						return true;
 				}
-				else if (hnsw_add_protected_edge(index, parent, element, index->m))
+				else if (hnsw_add_protected_edge(index, parent, element,
+												 index->m))
 				{
 					hnsw_force_protected_edge(index, element, parent);
 					return true;
@@ -611,20 +635,22 @@ hnsw_attach_element(HnswIndex *index, HnswElement element, const HnswNumberSet *
  * above the entry point's.  Replaces the list that it has there.
  */
 static void
-link_upper_level(HnswSearch *search, HnswEntryPoint entry, HnswElement element, int level)
+link_upper_level(HnswSearch *search, HnswEntryPoint entry, HnswElement element,
+				 int level)
 {
-	HnswIndex  *index = search->index;
-	uint32		edges[HNSW_MAX_M];
-	uint32		old_edges[HNSW_MAX_M];
-	uint32		old_count;
+	HnswIndex	  *index = search->index;
+	uint32		   edges[HNSW_MAX_M];
+	uint32		   old_edges[HNSW_MAX_M];
+	uint32		   old_count;
 	LiveCandidate *live;
-	int			num_live = find_live(search, entry, level, element, &live);
-	uint32		count = choose_neighbours(index, live, num_live, level, edges);
+	int			   num_live = find_live(search, entry, level, element, &live);
+	uint32 count = choose_neighbours(index, live, num_live, level, edges);
 
 	do
 	{
 		old_count = hnsw_read_list(index, element, level, old_edges);
-	} while (!hnsw_replace_list(index, element, level, old_edges, old_count, edges, count));
+	} while (!hnsw_replace_list(index, element, level, old_edges, old_count,
+								edges, count));
 	add_backlinks(index, element, level, edges, count);
 	pfree(live);
 }
@@ -632,10 +658,10 @@ link_upper_level(HnswSearch *search, HnswEntryPoint entry, HnswElement element, 
 void
 hnsw_link_upper_level(HnswIndex *index, HnswElement element, int level)
 {
-	HnswCode   *code = palloc(index->geometry.code_bytes);
+	HnswCode	  *code = palloc(index->geometry.code_bytes);
 	HnswEntryPoint entry = hnsw_read_entry_point(index);
-	HnswQuery	query;
-	HnswSearch	search;
+	HnswQuery	   query;
+	HnswSearch	   search;
 
 	if (level > entry.level)
 		return;
@@ -649,11 +675,11 @@ hnsw_link_upper_level(HnswIndex *index, HnswElement element, int level)
  * Find an element of equal value among the nearest and add the row to it.
  */
 static bool
-add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live, const HnswCode *code,
-			 uint64 hash, ItemPointer tid)
+add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live,
+			 const HnswCode *code, uint64 hash, ItemPointer tid)
 {
-	bool		added = false;
-	HnswCode    *theirs = NULL;
+	bool	  added = false;
+	HnswCode *theirs = NULL;
 
 	for (int i = 0; i < num_live && !added; i++)
 	{
@@ -663,7 +689,8 @@ add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live, const Hn
 			theirs = palloc(index->geometry.code_bytes);
 		hnsw_read_code(index, live[i].element, theirs);
 		if (hnsw_codes_equal(&index->coder, theirs, code))
-			added = hnsw_add_row(index, live[i].element, hash, tid) == HNSW_ROW_ADDED;
+			added = hnsw_add_row(index, live[i].element, hash, tid) ==
+					HNSW_ROW_ADDED;
 	}
 	return added;
 }
@@ -675,44 +702,45 @@ add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live, const Hn
 static void
 join_parent(HnswIndex *index, HnswElement element, uint32 *edges, uint32 count)
 {
-	uint32		old_edges[2 * HNSW_MAX_M];
+	uint32 old_edges[2 * HNSW_MAX_M];
 
 	for (uint32 i = 0; i < count; i++)
 	{
-		uint32		old_count;
+		uint32 old_count;
 
 		if (!HNSW_EDGE_IS_PROTECTED(edges[i]))
 			continue;
-		if (hnsw_add_protected_edge(index, HNSW_EDGE_TARGET(edges[i]), element, index->m))
+		if (hnsw_add_protected_edge(index, HNSW_EDGE_TARGET(edges[i]), element,
+									index->m))
 			return;
 
 		/* it got other children in the meantime; nobody knows us, so this works */
 		edges[i] = HNSW_EDGE_TARGET(edges[i]);
 		old_count = hnsw_read_list(index, element, 0, old_edges);
-		(void) hnsw_replace_list(index, element, 0, old_edges, old_count, edges, count);
+		(void) hnsw_replace_list(index, element, 0, old_edges, old_count,
+								 edges, count);
 	}
 
 	/* none has room: there is always a place between two others */
 	if (!hnsw_attach_element(index, element, NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has no place for element %u",
-						RelationGetRelationName(index->rel), element),
-				 errhint("Please REINDEX it.")));
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has no place for element %u",
+							   RelationGetRelationName(index->rel), element),
+						errhint("Please REINDEX it.")));
 }
 
 void
 hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 {
-	HnswCode    *code = palloc0(index->geometry.code_bytes);
-	uint32	   *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
-	uint32		count = 0;
+	HnswCode *code = palloc0(index->geometry.code_bytes);
+	uint32	 *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
+	uint32	  count = 0;
 	HnswEntryPoint entry;
-	HnswElement element;
-	HnswQuery	query;
-	HnswSearch	search;
-	uint64		hash;
-	int			level;
+	HnswElement	   element;
+	HnswQuery	   query;
+	HnswSearch	   search;
+	uint64		   hash;
+	int			   level;
 
 	hnsw_check_dimensions(&index->coder, value);
 	if (!hnsw_encode(&index->coder, value, code))
@@ -725,7 +753,7 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 	if (entry.element != HNSW_NONE)
 	{
 		LiveCandidate *live;
-		int			num_live = find_live(&search, entry, 0, HNSW_NONE, &live);
+		int num_live = find_live(&search, entry, 0, HNSW_NONE, &live);
 
 		if (add_to_equal(index, live, num_live, code, hash, tid))
 			return;
@@ -748,17 +776,18 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 		for (int l = Min(level, entry.level); l >= 1; l--)
 			link_upper_level(&search, entry, element, l);
 		if (level > entry.level)
-			(void) set_entry_point(index, IF_HIGHER, HNSW_NONE, element, level);
+			(void) set_entry_point(index, IF_HIGHER, HNSW_NONE, element,
+								   level);
 	}
 }
 
 void
 hnsw_link_element(HnswIndex *index, HnswElement element)
 {
-	HnswCode    *code = palloc(index->geometry.code_bytes);
-	uint32	   *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
-	HnswQuery	query;
-	HnswSearch	search;
+	HnswCode  *code = palloc(index->geometry.code_bytes);
+	uint32	  *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
+	HnswQuery  query;
+	HnswSearch search;
 
 	hnsw_read_code(index, element, code);
 	hnsw_query_init_from_code(&query, &index->coder, code);
@@ -768,8 +797,8 @@ hnsw_link_element(HnswIndex *index, HnswElement element)
 	{
 		HnswEntryPoint entry = hnsw_read_entry_point(index);
 		LiveCandidate *live;
-		int			num_live = 0;
-		uint32		count;
+		int			   num_live = 0;
+		uint32		   count;
 
 		if (entry.element == element)
 			return;
@@ -786,7 +815,8 @@ hnsw_link_element(HnswIndex *index, HnswElement element)
 
 		count = choose_neighbours(index, live, num_live, 0, edges);
 		for (uint32 i = 0; i < count; i++)
-			(void) add_edge(index, element, 0, edges[i], hnsw_list_capacity(index, 0));
+			(void) add_edge(index, element, 0, edges[i],
+							hnsw_list_capacity(index, 0));
 		join_parent(index, element, edges, count);
 		add_backlinks(index, element, 0, edges, count);
 		return;
@@ -794,13 +824,14 @@ hnsw_link_element(HnswIndex *index, HnswElement element)
 }
 
 bool
-hnsw_insert(Relation rel, Datum *values, bool *isnull, ItemPointer heap_tid, Relation heap,
-			IndexUniqueCheck check_unique, bool index_unchanged, IndexInfo *index_info)
+hnsw_insert(Relation rel, Datum *values, bool *isnull, ItemPointer heap_tid,
+			Relation heap, IndexUniqueCheck check_unique, bool index_unchanged,
+			IndexInfo *index_info)
 {
 	MemoryContext context;
 	MemoryContext old_context;
-	HnswIndex  *index;
-	void	   *value;
+	HnswIndex	 *index;
+	void		 *value;
 
 	if (isnull[0])
 		return false;

@@ -23,13 +23,13 @@
  */
 typedef struct HnswCache
 {
-	uint32		dimensions;
-	uint32		m;
-	uint32		ef_construction;
-	uint32		code_bytes;
-	uint64		seed;
-	HnswEncoding encoding;
-	HnswDirectory directory;	/* last: variable length */
+	uint32		  dimensions;
+	uint32		  m;
+	uint32		  ef_construction;
+	uint32		  code_bytes;
+	uint64		  seed;
+	HnswEncoding  encoding;
+	HnswDirectory directory; /* last: variable length */
 } HnswCache;
 
 /* ------------------------------------------------------------------------
@@ -45,7 +45,7 @@ typedef struct HnswCache
 #define RECENT_BUFFERS 65536
 
 static Buffer *recent_buffers = NULL;
-static uint32 recent_uses = 0;
+static uint32  recent_uses = 0;
 
 /* ReadRecentBuffer does not raise usage counts; go the long way now and then. */
 #define RECENT_USES_BEFORE_LOOKUP 8
@@ -55,17 +55,21 @@ recent_buffer(Relation rel, BlockNumber block)
 {
 	if (unlikely(recent_buffers == NULL))
 		recent_buffers = MemoryContextAllocZero(TopMemoryContext,
-												sizeof(Buffer) * RECENT_BUFFERS);
-	return &recent_buffers[(block + RelationRelFileNumber(rel) * 7919) % RECENT_BUFFERS];
+												sizeof(Buffer) *
+													RECENT_BUFFERS);
+	return &recent_buffers[(block + RelationRelFileNumber(rel) * 7919) %
+						   RECENT_BUFFERS];
 }
 
 Buffer
 hnsw_pin_page(HnswIndex *index, BlockNumber block)
 {
-	Buffer	   *recent = recent_buffer(index->rel, block);
+	Buffer *recent = recent_buffer(index->rel, block);
 
-	if (BufferIsValid(*recent) && ++recent_uses % RECENT_USES_BEFORE_LOOKUP != 0 &&
-		ReadRecentBuffer(RelationRelFileLocator(index->rel), MAIN_FORKNUM, block, *recent))
+	if (BufferIsValid(*recent) &&
+		++recent_uses % RECENT_USES_BEFORE_LOOKUP != 0 &&
+		ReadRecentBuffer(RelationRelFileLocator(index->rel), MAIN_FORKNUM,
+						 block, *recent))
 	{
 		pgstat_count_buffer_read(index->rel);
 		pgstat_count_buffer_hit(index->rel);
@@ -82,8 +86,7 @@ report_bad_page(Relation rel, BlockNumber block, const char *detail)
 			(errcode(ERRCODE_INDEX_CORRUPTED),
 			 errmsg("index \"%s\" has an invalid page at block %u",
 					RelationGetRelationName(rel), block),
-			 errdetail_internal("%s", detail),
-			 errhint("Please REINDEX it.")));
+			 errdetail_internal("%s", detail), errhint("Please REINDEX it.")));
 }
 
 void
@@ -100,15 +103,17 @@ hnsw_report_broken_chain(const HnswIndex *index, HnswElement element)
 void
 hnsw_check_page(HnswIndex *index, Buffer buffer, HnswPageKind kind)
 {
-	Page		page = BufferGetPage(buffer);
+	Page			page = BufferGetPage(buffer);
 	HnswPageHeader *header = HnswPageGetHeader(page);
 
 	if (likely(header->page_id == HNSW_PAGE_ID && header->kind == kind))
 		return;
-	report_bad_page(index->rel, BufferGetBlockNumber(buffer),
-					PageIsNew(page) ? "The page was never written." :
-					header->page_id != HNSW_PAGE_ID ? "It is not a page of an hnsw index of this extension." :
-					"The page is of another kind than expected here.");
+	report_bad_page(
+		index->rel, BufferGetBlockNumber(buffer),
+		PageIsNew(page) ? "The page was never written."
+		: header->page_id != HNSW_PAGE_ID
+			? "It is not a page of an hnsw index of this extension."
+			: "The page is of another kind than expected here.");
 }
 
 /* ------------------------------------------------------------------------
@@ -123,9 +128,9 @@ hnsw_check_page(HnswIndex *index, Buffer buffer, HnswPageKind kind)
 static void
 check_metapage(Relation rel, Page page)
 {
-	HnswPageHeader *header = HnswPageGetHeader(page);
+	HnswPageHeader	 *header = HnswPageGetHeader(page);
 	HnswMetaPageData *meta = HnswPageGetMeta(page);
-	HnswElement next = 0;
+	HnswElement		  next = 0;
 
 	if (PageIsNew(page) || header->page_id != HNSW_PAGE_ID ||
 		header->kind != HNSW_PAGE_META || meta->magic != HNSW_MAGIC)
@@ -135,23 +140,29 @@ check_metapage(Relation rel, Page page)
 						RelationGetRelationName(rel)),
 				 errhint("If pgvector made it, REINDEX it.")));
 	if (meta->version != HNSW_FORMAT_VERSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has format version %u, but this library reads version %d",
-						RelationGetRelationName(rel), meta->version, HNSW_FORMAT_VERSION),
-				 errhint("Please REINDEX it.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg(
+				 "index \"%s\" has format version %u, but this library reads version %d",
+				 RelationGetRelationName(rel), meta->version,
+				 HNSW_FORMAT_VERSION),
+			 errhint("Please REINDEX it.")));
 
 	if (meta->dimensions < 1 || meta->dimensions > HNSW_MAX_DIMENSIONS ||
 		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
-		(meta->code_kind != HNSW_CODE_SQ8 && meta->code_kind != HNSW_CODE_FLOAT) ||
+		(meta->code_kind != HNSW_CODE_SQ8 &&
+		 meta->code_kind != HNSW_CODE_FLOAT) ||
 		meta->rotated > 1 ||
-		meta->code_bytes != hnsw_code_bytes(meta->code_kind, meta->dimensions) ||
+		meta->code_bytes !=
+			hnsw_code_bytes(meta->code_kind, meta->dimensions) ||
 		meta->code_bytes > HNSW_PAGE_CAPACITY ||
 		meta->num_extents > HNSW_MAX_EXTENTS ||
 		meta->entry_level > HNSW_MAX_LEVEL)
-		report_bad_page(rel, HNSW_META_BLKNO, "The metapage has values out of range.");
+		report_bad_page(rel, HNSW_META_BLKNO,
+						"The metapage has values out of range.");
 
 	{
 		HnswGeometry geometry;
@@ -162,25 +173,32 @@ check_metapage(Relation rel, Page page)
 		hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
 		for (uint32 i = 0; i < meta->num_extents; i++)
 		{
-			HnswExtent *extent = &meta->extents[i];
+			HnswExtent		*extent = &meta->extents[i];
 			HnswExtentLayout layout;
 
 			/* each is a run of pages of its own; none has more than 2^31 */
 			if (extent->start < end_block || extent->start >= blocks)
-				report_bad_page(rel, HNSW_META_BLKNO, "An extent has no pages of its own.");
+				report_bad_page(rel, HNSW_META_BLKNO,
+								"An extent has no pages of its own.");
 			if (extent->first != next || extent->elements > HNSW_MAX_ELEMENT ||
-				extent->row_pages > HNSW_MAX_ELEMENT / geometry.entries_per_page ||
+				extent->row_pages >
+					HNSW_MAX_ELEMENT / geometry.entries_per_page ||
 				(uint64) extent->first + extent->elements +
-				(uint64) extent->row_pages * geometry.entries_per_page > HNSW_MAX_ELEMENT)
-				report_bad_page(rel, HNSW_META_BLKNO, "The extents do not follow each other.");
+						(uint64) extent->row_pages *
+							geometry.entries_per_page >
+					HNSW_MAX_ELEMENT)
+				report_bad_page(rel, HNSW_META_BLKNO,
+								"The extents do not follow each other.");
 			hnsw_extent_layout(&geometry, extent, &layout);
 			if (layout.end_block <= extent->start || layout.end_block > blocks)
-				report_bad_page(rel, HNSW_META_BLKNO, "An extent goes beyond the end of the file.");
+				report_bad_page(rel, HNSW_META_BLKNO,
+								"An extent goes beyond the end of the file.");
 			next = layout.end;
 			end_block = layout.end_block;
 		}
 		if (meta->entry_point != HNSW_NONE && meta->entry_point >= next)
-			report_bad_page(rel, HNSW_META_BLKNO, "The entry point lies beyond the extents.");
+			report_bad_page(rel, HNSW_META_BLKNO,
+							"The entry point lies beyond the extents.");
 	}
 }
 
@@ -197,12 +215,13 @@ static void
 cache_metapage(Relation rel, Page page)
 {
 	HnswMetaPageData *meta = HnswPageGetMeta(page);
-	HnswGeometry geometry;
-	HnswCache  *cache;
+	HnswGeometry	  geometry;
+	HnswCache		 *cache;
 
 	cache = MemoryContextAllocZero(rel->rd_indexcxt,
 								   offsetof(HnswCache, directory.extents) +
-								   sizeof(HnswExtentLayout) * meta->num_extents);
+									   sizeof(HnswExtentLayout) *
+										   meta->num_extents);
 	cache->dimensions = meta->dimensions;
 	cache->m = meta->m;
 	cache->ef_construction = meta->ef_construction;
@@ -213,7 +232,8 @@ cache_metapage(Relation rel, Page page)
 	cache->directory.num_extents = meta->num_extents;
 	hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
 	for (uint32 i = 0; i < meta->num_extents; i++)
-		hnsw_extent_layout(&geometry, &meta->extents[i], &cache->directory.extents[i]);
+		hnsw_extent_layout(&geometry, &meta->extents[i],
+						   &cache->directory.extents[i]);
 
 	hnsw_forget_cache(rel);
 	rel->rd_amcache = cache;
@@ -226,9 +246,9 @@ cache_metapage(Relation rel, Page page)
 static void
 copy_directory(HnswIndex *index)
 {
-	HnswCache  *cache = index->rel->rd_amcache;
-	Size		size = offsetof(HnswDirectory, extents) +
-		sizeof(HnswExtentLayout) * cache->directory.num_extents;
+	HnswCache *cache = index->rel->rd_amcache;
+	Size	   size = offsetof(HnswDirectory, extents) +
+				sizeof(HnswExtentLayout) * cache->directory.num_extents;
 
 	if (index->directory != NULL)
 		pfree(index->directory);
@@ -243,10 +263,10 @@ copy_directory(HnswIndex *index)
 static HnswEntryPoint
 read_metapage(Relation rel)
 {
-	HnswEntryPoint entry;
+	HnswEntryPoint	  entry;
 	HnswMetaPageData *meta;
-	HnswCache  *cache;
-	Buffer		buffer = ReadBuffer(rel, HNSW_META_BLKNO);
+	HnswCache		 *cache;
+	Buffer			  buffer = ReadBuffer(rel, HNSW_META_BLKNO);
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	cache = rel->rd_amcache;
@@ -265,9 +285,9 @@ read_metapage(Relation rel)
 HnswIndex *
 hnsw_open(Relation rel)
 {
-	HnswIndex  *index = palloc0(sizeof(HnswIndex));
+	HnswIndex	 *index = palloc0(sizeof(HnswIndex));
 	VectorOpclass opclass;
-	HnswCache  *cache;
+	HnswCache	 *cache;
 
 	index->rel = rel;
 	index->context = CurrentMemoryContext;
@@ -296,14 +316,15 @@ hnsw_set_encoding(HnswIndex *index, HnswEncoding encoding)
 	Assert(index->building && index->directory->num_extents == 0);
 	hnsw_geometry_init(&index->geometry, index->m,
 					   hnsw_code_bytes(encoding.kind, index->dimensions));
-	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed, encoding);
+	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
+					encoding);
 }
 
 HnswEntryPoint
 hnsw_read_entry_point(HnswIndex *index)
 {
 	HnswEntryPoint entry = read_metapage(index->rel);
-	HnswCache  *cache = index->rel->rd_amcache;
+	HnswCache	  *cache = index->rel->rd_amcache;
 
 	if (cache->directory.num_extents != index->directory->num_extents)
 		copy_directory(index);
@@ -324,12 +345,12 @@ hnsw_refresh_directory(HnswIndex *index)
 static const HnswExtentLayout *
 search_directory(const HnswDirectory *directory, HnswElement number)
 {
-	uint32		low = 0;
-	uint32		high = directory->num_extents;
+	uint32 low = 0;
+	uint32 high = directory->num_extents;
 
 	while (low < high)
 	{
-		uint32		middle = (low + high) / 2;
+		uint32 middle = (low + high) / 2;
 
 		if (number < directory->extents[middle].first)
 			high = middle;
@@ -344,11 +365,12 @@ search_directory(const HnswDirectory *directory, HnswElement number)
 const HnswExtentLayout *
 hnsw_find_extent(HnswIndex *index, HnswElement number)
 {
-	const HnswDirectory *directory = index->directory;
+	const HnswDirectory	   *directory = index->directory;
 	const HnswExtentLayout *extent;
 
 	/* most elements lie in the extent that the build wrote */
-	if (likely(directory->num_extents > 0 && number < directory->extents[0].end))
+	if (likely(directory->num_extents > 0 &&
+			   number < directory->extents[0].end))
 		return &directory->extents[0];
 
 	extent = search_directory(directory, number);
@@ -359,11 +381,12 @@ hnsw_find_extent(HnswIndex *index, HnswElement number)
 	hnsw_refresh_directory(index);
 	extent = search_directory(index->directory, number);
 	if (extent == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" refers to element %u, which does not exist",
-						RelationGetRelationName(index->rel), number),
-				 errhint("Please REINDEX it.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" refers to element %u, which does not exist",
+					RelationGetRelationName(index->rel), number),
+			 errhint("Please REINDEX it.")));
 	return extent;
 }
 
@@ -375,11 +398,13 @@ find_element_extent(HnswIndex *index, HnswElement element, uint32 *offset)
 
 	*offset = element - extent->first;
 	if (unlikely(*offset >= extent->elements))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" refers to number %u as an element, which it is not",
-						RelationGetRelationName(index->rel), element),
-				 errhint("Please REINDEX it.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg(
+				 "index \"%s\" refers to number %u as an element, which it is not",
+				 RelationGetRelationName(index->rel), element),
+			 errhint("Please REINDEX it.")));
 	return extent;
 }
 
@@ -394,7 +419,7 @@ hnsw_is_element_number(HnswIndex *index, HnswElement number)
 static inline HnswPlace
 place(BlockNumber start, uint32 slot, uint32 per_page)
 {
-	HnswPlace	result;
+	HnswPlace result;
 
 	result.block = start + slot / per_page;
 	result.slot = slot % per_page;
@@ -406,23 +431,28 @@ hnsw_entry_place(HnswIndex *index, HnswElement number)
 {
 	const HnswExtentLayout *extent = hnsw_find_extent(index, number);
 
-	return place(extent->entries, number - extent->first, index->geometry.entries_per_page);
+	return place(extent->entries, number - extent->first,
+				 index->geometry.entries_per_page);
 }
 
 HnswPlace
 hnsw_list_place(HnswIndex *index, HnswElement element, int level)
 {
-	uint32		offset;
-	const HnswExtentLayout *extent = find_element_extent(index, element, &offset);
+	uint32					offset;
+	const HnswExtentLayout *extent = find_element_extent(index, element,
+														 &offset);
 
 	if (level == 0)
 		return place(extent->lists, offset, index->geometry.lists_per_page);
-	if (unlikely(hnsw_element_level(&index->geometry, extent, index->seed, offset) < level))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" refers to element %u on level %d, where it is not",
-						RelationGetRelationName(index->rel), element, level),
-				 errhint("Please REINDEX it.")));
+	if (unlikely(hnsw_element_level(&index->geometry, extent, index->seed,
+									offset) < level))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg(
+				 "index \"%s\" refers to element %u on level %d, where it is not",
+				 RelationGetRelationName(index->rel), element, level),
+			 errhint("Please REINDEX it.")));
 	return place(extent->uppers,
 				 hnsw_upper_slot(&index->geometry, extent, offset, level),
 				 index->geometry.uppers_per_page);
@@ -431,8 +461,9 @@ hnsw_list_place(HnswIndex *index, HnswElement element, int level)
 HnswPlace
 hnsw_code_place(HnswIndex *index, HnswElement element)
 {
-	uint32		offset;
-	const HnswExtentLayout *extent = find_element_extent(index, element, &offset);
+	uint32					offset;
+	const HnswExtentLayout *extent = find_element_extent(index, element,
+														 &offset);
 
 	return place(extent->codes, offset, index->geometry.codes_per_page);
 }
@@ -440,8 +471,9 @@ hnsw_code_place(HnswIndex *index, HnswElement element)
 int
 hnsw_level(HnswIndex *index, HnswElement element)
 {
-	uint32		offset;
-	const HnswExtentLayout *extent = find_element_extent(index, element, &offset);
+	uint32					offset;
+	const HnswExtentLayout *extent = find_element_extent(index, element,
+														 &offset);
 
 	return hnsw_element_level(&index->geometry, extent, index->seed, offset);
 }
@@ -454,13 +486,14 @@ hnsw_level(HnswIndex *index, HnswElement element)
 HnswEntry
 hnsw_read_entry(HnswIndex *index, HnswElement number)
 {
-	HnswPlace	at = hnsw_entry_place(index, number);
-	Buffer		buffer = hnsw_pin_page(index, at.block);
-	HnswEntry	entry;
+	HnswPlace at = hnsw_entry_place(index, number);
+	Buffer	  buffer = hnsw_pin_page(index, at.block);
+	HnswEntry entry;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hnsw_check_page(index, buffer, HNSW_PAGE_ENTRIES);
-	memcpy(&entry, HnswPageGetSlot(BufferGetPage(buffer), at.slot, sizeof(HnswEntry)),
+	memcpy(&entry,
+		   HnswPageGetSlot(BufferGetPage(buffer), at.slot, sizeof(HnswEntry)),
 		   sizeof(HnswEntry));
 	UnlockReleaseBuffer(buffer);
 	return entry;
@@ -469,10 +502,10 @@ hnsw_read_entry(HnswIndex *index, HnswElement number)
 uint32
 hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges)
 {
-	HnswPlace	at = hnsw_list_place(index, element, level);
-	Buffer		buffer = hnsw_pin_page(index, at.block);
+	HnswPlace		at = hnsw_list_place(index, element, level);
+	Buffer			buffer = hnsw_pin_page(index, at.block);
 	const HnswList *list;
-	uint32		count;
+	uint32			count;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	/* the upper list of an element that is still being inserted */
@@ -481,13 +514,15 @@ hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges)
 		UnlockReleaseBuffer(buffer);
 		return 0;
 	}
-	hnsw_check_page(index, buffer, level == 0 ? HNSW_PAGE_EDGES : HNSW_PAGE_UPPER);
-	list = (const HnswList *) HnswPageGetSlot(BufferGetPage(buffer), at.slot,
-											  level == 0 ? index->geometry.list_bytes :
-											  index->geometry.upper_bytes);
+	hnsw_check_page(index, buffer,
+					level == 0 ? HNSW_PAGE_EDGES : HNSW_PAGE_UPPER);
+	list = (const HnswList *) HnswPageGetSlot(
+		BufferGetPage(buffer), at.slot,
+		level == 0 ? index->geometry.list_bytes : index->geometry.upper_bytes);
 	count = list->count;
 	if (unlikely(count > hnsw_list_capacity(index, level)))
-		report_bad_page(index->rel, at.block, "A neighbour list is longer than its slot.");
+		report_bad_page(index->rel, at.block,
+						"A neighbour list is longer than its slot.");
 	memcpy(edges, list->edges, sizeof(uint32) * count);
 	UnlockReleaseBuffer(buffer);
 	return count;
@@ -512,11 +547,12 @@ hnsw_end_code_read(HnswIndex *index, Buffer buffer)
 void
 hnsw_read_code(HnswIndex *index, HnswElement element, HnswCode *code)
 {
-	HnswPlace	at = hnsw_code_place(index, element);
-	Buffer		buffer = hnsw_pin_page(index, at.block);
+	HnswPlace at = hnsw_code_place(index, element);
+	Buffer	  buffer = hnsw_pin_page(index, at.block);
 
 	hnsw_begin_code_read(index, buffer);
-	memcpy(code, hnsw_code_in_page(index, buffer, at.slot), index->geometry.code_bytes);
+	memcpy(code, hnsw_code_in_page(index, buffer, at.slot),
+		   index->geometry.code_bytes);
 	hnsw_end_code_read(index, buffer);
 }
 
@@ -528,26 +564,29 @@ hnsw_read_code(HnswIndex *index, HnswElement element, HnswCode *code)
 uint32
 hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass)
 {
-	int32		typmod = TupleDescAttr(RelationGetDescr(rel), 0)->atttypmod;
+	int32 typmod = TupleDescAttr(RelationGetDescr(rel), 0)->atttypmod;
 
 	if (typmod < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column does not have dimensions")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("column does not have dimensions")));
 	if (typmod > (int32) HNSW_MAX_DIMENSIONS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("column cannot have more than %d dimensions for hnsw index",
-						(int) HNSW_MAX_DIMENSIONS)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg(
+				 "column cannot have more than %d dimensions for hnsw index",
+				 (int) HNSW_MAX_DIMENSIONS)));
 	return (uint32) typmod;
 }
 
 void
 hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
-					 const VectorOpclass *opclass, uint64 seed, HnswEncoding encoding)
+					 const VectorOpclass *opclass, uint64 seed,
+					 HnswEncoding encoding)
 {
-	Buffer		buffer = ReadBufferExtended(rel, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
-	Page		page = BufferGetPage(buffer);
+	Buffer buffer = ReadBufferExtended(rel, fork, P_NEW, RBM_ZERO_AND_LOCK,
+									   NULL);
+	Page   page = BufferGetPage(buffer);
 	HnswMetaPageData *meta;
 
 	if (BufferGetBlockNumber(buffer) != HNSW_META_BLKNO)

@@ -28,19 +28,19 @@
  */
 typedef struct Traversal
 {
-	HnswIndex  *index;
+	HnswIndex	 *index;
 	HnswNumberSet reached;
 	HnswNumberSet expanded;
-	HnswElement *stack;
-	uint64		depth;
-	uint64		max_depth;
-	bool		overflowed;
-	uint32	   *edges;
+	HnswElement	 *stack;
+	uint64		  depth;
+	uint64		  max_depth;
+	bool		  overflowed;
+	uint32		 *edges;
 
 	/* only these are reached; others go to the callback (NULL: all) */
 	const HnswNumberSet *within;
-	void		(*outside) (void *arg, HnswElement element);
-	void	   *outside_arg;
+	void (*outside)(void *arg, HnswElement element);
+	void *outside_arg;
 } Traversal;
 
 #define MIN_STACK 1024
@@ -52,9 +52,12 @@ traversal_init(Traversal *t, HnswIndex *index, uint64 size)
 	t->index = index;
 	hnsw_set_init(&t->reached, size);
 	hnsw_set_init(&t->expanded, size);
-	t->max_depth = Min((uint64) maintenance_work_mem * 1024 / 2 / sizeof(HnswElement), size);
+	t->max_depth = Min((uint64) maintenance_work_mem * 1024 / 2 /
+						   sizeof(HnswElement),
+					   size);
 	t->max_depth = Max(t->max_depth, MIN_STACK);
-	t->stack = palloc_extended(sizeof(HnswElement) * t->max_depth, MCXT_ALLOC_HUGE);
+	t->stack = palloc_extended(sizeof(HnswElement) * t->max_depth,
+							   MCXT_ALLOC_HUGE);
 	t->edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
 }
 
@@ -117,7 +120,8 @@ reach_from(Traversal *t, HnswElement start)
 		t->overflowed = false;
 		for (uint64 number = 0; number < t->reached.size; number++)
 		{
-			if (!hnsw_set_has(&t->reached, number) || hnsw_set_has(&t->expanded, number))
+			if (!hnsw_set_has(&t->reached, number) ||
+				hnsw_set_has(&t->expanded, number))
 				continue;
 			t->stack[t->depth++] = number;
 			expand_stack(t);
@@ -138,7 +142,7 @@ typedef struct Bridge
 	HnswRepair *repair;
 	HnswElement heads[BRIDGE_HEADS];
 	int			count;
-	bool		failed;			/* an element was not joined with any other */
+	bool		failed; /* an element was not joined with any other */
 } Bridge;
 
 /*
@@ -146,34 +150,38 @@ typedef struct Bridge
  * that has no room for another protected edge.
  */
 static bool
-exchange_dying_edge(HnswRepair *repair, HnswElement element, HnswElement target)
+exchange_dying_edge(HnswRepair *repair, HnswElement element,
+					HnswElement target)
 {
-	HnswIndex  *index = repair->index;
-	uint32		old_edges[2 * HNSW_MAX_M];
-	uint32		new_edges[2 * HNSW_MAX_M];
+	HnswIndex *index = repair->index;
+	uint32	   old_edges[2 * HNSW_MAX_M];
+	uint32	   new_edges[2 * HNSW_MAX_M];
 
 	for (;;)
 	{
-		uint32		count = hnsw_read_list(index, element, 0, old_edges);
-		uint32		i = 0;
+		uint32 count = hnsw_read_list(index, element, 0, old_edges);
+		uint32 i = 0;
 
-		while (i < count && !hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(old_edges[i])))
+		while (i < count &&
+			   !hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(old_edges[i])))
 			i++;
 		if (i == count)
 			return false;
 		memcpy(new_edges, old_edges, sizeof(uint32) * count);
 		new_edges[i] = target | HNSW_PROTECTED;
-		if (hnsw_replace_list(index, element, 0, old_edges, count, new_edges, count))
+		if (hnsw_replace_list(index, element, 0, old_edges, count, new_edges,
+							  count))
 			return true;
 	}
 }
 
 static bool
-join(HnswRepair *repair, HnswElement element, HnswElement target, bool exchange)
+join(HnswRepair *repair, HnswElement element, HnswElement target,
+	 bool exchange)
 {
 	return hnsw_add_protected_edge(repair->index, element, target,
 								   hnsw_list_capacity(repair->index, 0)) ||
-		(exchange && exchange_dying_edge(repair, element, target));
+		   (exchange && exchange_dying_edge(repair, element, target));
 }
 
 /*
@@ -183,10 +191,10 @@ join(HnswRepair *repair, HnswElement element, HnswElement target, bool exchange)
 static void
 bridge_element(void *arg, HnswElement element)
 {
-	Bridge	   *bridge = arg;
-	HnswRepair *repair = bridge->repair;
+	Bridge		 *bridge = arg;
+	HnswRepair	 *repair = bridge->repair;
 	MemoryContext old_context;
-	bool		joined = bridge->count == 0;
+	bool		  joined = bridge->count == 0;
 
 	for (int i = 0; i < bridge->count; i++)
 	{
@@ -203,7 +211,7 @@ bridge_element(void *arg, HnswElement element)
 	{
 		for (int i = bridge->count - 1; i >= 0 && !joined; i--)
 			joined = join(repair, bridge->heads[i], element, exchange) &&
-				join(repair, element, bridge->heads[i], exchange);
+					 join(repair, element, bridge->heads[i], exchange);
 	}
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(repair->context);
@@ -232,7 +240,7 @@ pass_by(void *arg, HnswElement element)
 static void
 spare_groups(HnswRepair *repair, const HnswElement *groups, int num_groups)
 {
-	Traversal	t;
+	Traversal t;
 
 	traversal_init(&t, repair->index, repair->dying.size);
 	t.within = &repair->dying;
@@ -247,11 +255,11 @@ spare_groups(HnswRepair *repair, const HnswElement *groups, int num_groups)
 void
 hnsw_bridge_dying(HnswRepair *repair)
 {
-	Traversal	t;
-	Bridge		bridge;
+	Traversal	 t;
+	Bridge		 bridge;
 	HnswElement *failed = NULL;
-	int			num_failed = 0;
-	int			allocated = 0;
+	int			 num_failed = 0;
+	int			 allocated = 0;
 
 	traversal_init(&t, repair->index, repair->dying.size);
 	bridge.repair = repair;
@@ -260,7 +268,8 @@ hnsw_bridge_dying(HnswRepair *repair)
 	t.outside_arg = &bridge;
 	for (uint64 number = 0; number < repair->dying.size; number++)
 	{
-		if (!hnsw_set_has(&repair->dying, number) || hnsw_set_has(&t.reached, number))
+		if (!hnsw_set_has(&repair->dying, number) ||
+			hnsw_set_has(&t.reached, number))
 			continue;
 		bridge.count = 0;
 		bridge.failed = false;
@@ -270,8 +279,10 @@ hnsw_bridge_dying(HnswRepair *repair)
 		if (num_failed == allocated)
 		{
 			allocated = Max(64, 2 * allocated);
-			failed = failed == NULL ? palloc(sizeof(HnswElement) * allocated) :
-				repalloc_huge(failed, sizeof(HnswElement) * allocated);
+			failed = failed == NULL
+						 ? palloc(sizeof(HnswElement) * allocated)
+						 : repalloc_huge(failed,
+										 sizeof(HnswElement) * allocated);
 		}
 		failed[num_failed++] = number;
 	}
@@ -301,11 +312,12 @@ has_target(const HnswNeighbour *neighbours, int count, HnswElement target)
  * candidates; `skip` says where in its list to begin to look.
  */
 static int
-append_neighbours(HnswRepair *repair, HnswElement element, HnswElement dying, int level,
-				  HnswElement skip, HnswNeighbour *candidates, int count, int limit)
+append_neighbours(HnswRepair *repair, HnswElement element, HnswElement dying,
+				  int level, HnswElement skip, HnswNeighbour *candidates,
+				  int count, int limit)
 {
-	uint32		edges[2 * HNSW_MAX_M];
-	uint32		num_edges = hnsw_read_list(repair->index, dying, level, edges);
+	uint32 edges[2 * HNSW_MAX_M];
+	uint32 num_edges = hnsw_read_list(repair->index, dying, level, edges);
 
 	for (uint32 i = 0; i < num_edges && count < limit; i++)
 	{
@@ -328,17 +340,17 @@ append_neighbours(HnswRepair *repair, HnswElement element, HnswElement dying, in
  * are inherited.  Returns the number of edges.
  */
 static uint32
-repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *edges,
-			  uint32 count, uint32 *result)
+repaired_list(HnswRepair *repair, HnswElement element, int level,
+			  const uint32 *edges, uint32 count, uint32 *result)
 {
-	HnswIndex  *index = repair->index;
-	int			capacity = hnsw_list_capacity(index, level);
-	int			max_candidates = capacity * (capacity + 1);
+	HnswIndex	  *index = repair->index;
+	int			   capacity = hnsw_list_capacity(index, level);
+	int			   max_candidates = capacity * (capacity + 1);
 	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * max_candidates);
-	HnswCode   *base = palloc(index->geometry.code_bytes);
-	int			live = 0;
-	int			num_candidates;
-	int			kept;
+	HnswCode	  *base = palloc(index->geometry.code_bytes);
+	int			   live = 0;
+	int			   num_candidates;
+	int			   kept;
 
 	for (uint32 i = 0; i < count; i++)
 	{
@@ -349,16 +361,17 @@ repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *
 	for (uint32 i = 0; i < count; i++)
 	{
 		if (hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i])))
-			num_candidates = append_neighbours(repair, element, HNSW_EDGE_TARGET(edges[i]),
-											   level, 0, candidates, num_candidates,
-											   max_candidates);
+			num_candidates = append_neighbours(repair, element,
+											   HNSW_EDGE_TARGET(edges[i]),
+											   level, 0, candidates,
+											   num_candidates, max_candidates);
 	}
 
 	/* live neighbours are protected for the selection, so that they stay */
 	hnsw_read_code(index, element, base);
 	for (int i = 0; i < num_candidates; i++)
 	{
-		HnswCode   *code = palloc(index->geometry.code_bytes);
+		HnswCode *code = palloc(index->geometry.code_bytes);
 
 		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
 		candidates[i].code = code;
@@ -366,11 +379,13 @@ repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *
 		if (i < live)
 			candidates[i].edge |= HNSW_PROTECTED;
 	}
-	kept = hnsw_select_neighbours(&index->coder, candidates, num_candidates, capacity);
+	kept = hnsw_select_neighbours(&index->coder, candidates, num_candidates,
+								  capacity);
 	for (uint32 i = 0; i < count && kept < capacity; i++)
 	{
 		if (hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i])))
-			kept = append_neighbours(repair, element, HNSW_EDGE_TARGET(edges[i]), level,
+			kept = append_neighbours(repair, element,
+									 HNSW_EDGE_TARGET(edges[i]), level,
 									 element, candidates, kept, kept + 1);
 	}
 
@@ -389,28 +404,30 @@ repaired_list(HnswRepair *repair, HnswElement element, int level, const uint32 *
 static void
 repair_list(HnswRepair *repair, HnswElement element, int level)
 {
-	HnswIndex  *index = repair->index;
-	uint32		edges[2 * HNSW_MAX_M];
-	uint32		result[2 * HNSW_MAX_M];
-	uint32		count;
-	uint32		new_count;
+	HnswIndex *index = repair->index;
+	uint32	   edges[2 * HNSW_MAX_M];
+	uint32	   result[2 * HNSW_MAX_M];
+	uint32	   count;
+	uint32	   new_count;
 
 	do
 	{
-		bool		damaged = false;
+		bool damaged = false;
 
 		count = hnsw_read_list(index, element, level, edges);
 		for (uint32 i = 0; i < count && !damaged; i++)
 			damaged = hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i]));
 		if (!damaged)
 			return;
-		new_count = repaired_list(repair, element, level, edges, count, result);
-	} while (!hnsw_replace_list(index, element, level, edges, count, result, new_count));
+		new_count = repaired_list(repair, element, level, edges, count,
+								  result);
+	} while (!hnsw_replace_list(index, element, level, edges, count, result,
+								new_count));
 
 	/* neighbours gained from dying ones have lost edges too: give them one */
 	for (uint32 i = 0; i < new_count; i++)
 	{
-		bool		gained = true;
+		bool gained = true;
 
 		for (uint32 j = 0; j < count && gained; j++)
 			gained = HNSW_EDGE_TARGET(result[i]) != HNSW_EDGE_TARGET(edges[j]);
@@ -422,7 +439,7 @@ repair_list(HnswRepair *repair, HnswElement element, int level)
 void
 hnsw_repair_element(HnswRepair *repair, HnswElement element)
 {
-	HnswIndex  *index = repair->index;
+	HnswIndex	 *index = repair->index;
 	MemoryContext old_context = MemoryContextSwitchTo(repair->context);
 
 	/* few elements are on upper levels, but all searches go through them */
@@ -448,17 +465,17 @@ hnsw_repair_element(HnswRepair *repair, HnswElement element)
 static void
 promote_edges(HnswRepair *repair, const HnswNumberSet *live, Traversal *t)
 {
-	HnswIndex  *index = repair->index;
-	uint32		capacity = hnsw_list_capacity(index, 0);
-	uint32		edges[2 * HNSW_MAX_M];
-	bool		any = true;
+	HnswIndex *index = repair->index;
+	uint32	   capacity = hnsw_list_capacity(index, 0);
+	uint32	   edges[2 * HNSW_MAX_M];
+	bool	   any = true;
 
 	while (any)
 	{
 		any = false;
 		for (uint64 number = 0; number < t->reached.size; number++)
 		{
-			uint32		count;
+			uint32 count;
 
 			if (!hnsw_set_has(&t->reached, number))
 				continue;
@@ -468,7 +485,8 @@ promote_edges(HnswRepair *repair, const HnswNumberSet *live, Traversal *t)
 			{
 				HnswElement target = HNSW_EDGE_TARGET(edges[i]);
 
-				if (!hnsw_set_has(live, target) || hnsw_set_has(&t->reached, target) ||
+				if (!hnsw_set_has(live, target) ||
+					hnsw_set_has(&t->reached, target) ||
 					!hnsw_add_protected_edge(index, number, target, capacity))
 					continue;
 				hnsw_force_protected_edge(index, target, number);

@@ -9,9 +9,9 @@
 
 typedef struct HnswRepair
 {
-	HnswIndex  *index;
-	HnswNumberSet dying;		/* elements that are to leave the graph */
-	MemoryContext context;		/* reset for each element */
+	HnswIndex	 *index;
+	HnswNumberSet dying;   /* elements that are to leave the graph */
+	MemoryContext context; /* reset for each element */
 } HnswRepair;
 
 /*
@@ -33,6 +33,7 @@ extern void hnsw_repair_element(HnswRepair *repair, HnswElement element);
  * V6: make sure that protected edges join all elements of `live`, from the
  * entry point.
  */
-extern void hnsw_rejoin_elements(HnswRepair *repair, const HnswNumberSet *live);
+extern void hnsw_rejoin_elements(HnswRepair			 *repair,
+								 const HnswNumberSet *live);
 
-#endif							/* HNSW_REPAIR_H */
+#endif /* HNSW_REPAIR_H */

@@ -37,50 +37,53 @@
 typedef struct PendingElement
 {
 	pairingheap_node node;
-	double		bound;			/* lower and upper bound of its distance */
-	double		upper_bound;
-	HnswElement element;
+	double			 bound; /* lower and upper bound of its distance */
+	double			 upper_bound;
+	HnswElement		 element;
 } PendingElement;
 
 /* An element whose exact distance is known, with the rows not yet returned. */
 typedef struct ReadyElement
 {
 	pairingheap_node node;
-	double		distance;
-	int			next_row;
-	int			num_rows;
-	ItemPointerData rows[FLEXIBLE_ARRAY_MEMBER];
+	double			 distance;
+	int				 next_row;
+	int				 num_rows;
+	ItemPointerData	 rows[FLEXIBLE_ARRAY_MEMBER];
 } ReadyElement;
 
 typedef struct HnswScan
 {
-	HnswIndex  *index;
-	MemoryContext context;		/* everything of one rescan */
-	MemoryContext row_context;	/* values of one heap row */
-	bool		started;
-	bool		ordered;		/* the query has a direction to order by */
-	HnswQuery	query;
-	HnswSearch	search;
-	pairingheap *pending;
-	pairingheap *ready;
-	int			replacements;	/* candidates to find for dead ones */
-	double		last_distance;	/* of the row returned last */
-	bool		any_returned;
-	int64		rows_seen;		/* for hnsw.max_scan_tuples */
+	HnswIndex	 *index;
+	MemoryContext context;	   /* everything of one rescan */
+	MemoryContext row_context; /* values of one heap row */
+	bool		  started;
+	bool		  ordered; /* the query has a direction to order by */
+	HnswQuery	  query;
+	HnswSearch	  search;
+	pairingheap	 *pending;
+	pairingheap	 *ready;
+	int			  replacements;	 /* candidates to find for dead ones */
+	double		  last_distance; /* of the row returned last */
+	bool		  any_returned;
+	int64		  rows_seen; /* for hnsw.max_scan_tuples */
 
 	/* to compute exact distances */
-	IndexInfo  *index_info;
-	EState	   *estate;
-	TupleTableSlot *slot;
+	IndexInfo			*index_info;
+	EState				*estate;
+	TupleTableSlot		*slot;
 	IndexFetchTableData *fetch;
-	BlockNumber heap_blocks;	/* rows beyond came after the snapshot */
+	BlockNumber			 heap_blocks; /* rows beyond came after the snapshot */
 } HnswScan;
 
 static int
-compare_pending(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+compare_pending(const pairingheap_node *a, const pairingheap_node *b,
+				void *arg)
 {
-	const PendingElement *pa = pairingheap_const_container(PendingElement, node, a);
-	const PendingElement *pb = pairingheap_const_container(PendingElement, node, b);
+	const PendingElement *pa = pairingheap_const_container(PendingElement,
+														   node, a);
+	const PendingElement *pb = pairingheap_const_container(PendingElement,
+														   node, b);
 
 	/* a pairing heap's first is the greatest */
 	return pa->bound < pb->bound ? 1 : pa->bound > pb->bound ? -1 : 0;
@@ -89,39 +92,46 @@ compare_pending(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 static int
 compare_ready(const pairingheap_node *a, const pairingheap_node *b, void *arg)
 {
-	const ReadyElement *ra = pairingheap_const_container(ReadyElement, node, a);
-	const ReadyElement *rb = pairingheap_const_container(ReadyElement, node, b);
+	const ReadyElement *ra = pairingheap_const_container(ReadyElement, node,
+														 a);
+	const ReadyElement *rb = pairingheap_const_container(ReadyElement, node,
+														 b);
 
 	/* NaN, an operator's distance to a zero vector, sorts last as in SQL */
 	if (isnan(ra->distance) || isnan(rb->distance))
 		return isnan(ra->distance) ? (isnan(rb->distance) ? 0 : -1) : 1;
-	return ra->distance < rb->distance ? 1 : ra->distance > rb->distance ? -1 : 0;
+	return ra->distance < rb->distance	 ? 1
+		   : ra->distance > rb->distance ? -1
+										 : 0;
 }
 
 IndexScanDesc
 hnsw_begin_scan(Relation rel, int nkeys, int norderbys)
 {
 	IndexScanDesc scan = RelationGetIndexScan(rel, nkeys, norderbys);
-	HnswScan   *so = palloc0(sizeof(HnswScan));
+	HnswScan	 *so = palloc0(sizeof(HnswScan));
 
 	so->context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan",
 										ALLOCSET_DEFAULT_SIZES);
-	so->row_context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan row",
+	so->row_context = AllocSetContextCreate(CurrentMemoryContext,
+											"hnsw scan row",
 											ALLOCSET_DEFAULT_SIZES);
 	scan->opaque = so;
 	return scan;
 }
 
 void
-hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
+			int norderbys)
 {
-	HnswScan   *so = (HnswScan *) scan->opaque;
+	HnswScan *so = (HnswScan *) scan->opaque;
 
 	so->started = false;
 	if (keys != NULL && scan->numberOfKeys > 0)
 		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
 	if (orderbys != NULL && scan->numberOfOrderBys > 0)
-		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
+		memmove(scan->orderByData, orderbys,
+				scan->numberOfOrderBys * sizeof(ScanKeyData));
 }
 
 static void
@@ -142,7 +152,7 @@ end_fetch(HnswScan *so)
 void
 hnsw_end_scan(IndexScanDesc scan)
 {
-	HnswScan   *so = (HnswScan *) scan->opaque;
+	HnswScan *so = (HnswScan *) scan->opaque;
 
 	end_fetch(so);
 	MemoryContextDelete(so->context);
@@ -164,10 +174,10 @@ hnsw_end_scan(IndexScanDesc scan)
 static bool
 fetch_row(IndexScanDesc scan, ItemPointer tid, double *distance)
 {
-	HnswScan   *so = (HnswScan *) scan->opaque;
+	HnswScan	   *so = (HnswScan *) scan->opaque;
 	ItemPointerData heap_tid = *tid;
-	bool		call_again = false;
-	bool		found;
+	bool			call_again = false;
+	bool			found;
 
 	if (so->fetch == NULL)
 	{
@@ -178,21 +188,21 @@ fetch_row(IndexScanDesc scan, ItemPointer tid, double *distance)
 		MemoryContextSwitchTo(old_context);
 	}
 
-	found = table_index_fetch_tuple(so->fetch, &heap_tid, scan->xs_snapshot, so->slot,
-									&call_again, NULL);
+	found = table_index_fetch_tuple(so->fetch, &heap_tid, scan->xs_snapshot,
+									so->slot, &call_again, NULL);
 	if (found && distance != NULL)
 	{
-		AttrNumber	column = scan->indexRelation->rd_index->indkey.values[0];
-		Datum		value;
-		bool		isnull;
+		AttrNumber	  column = scan->indexRelation->rd_index->indkey.values[0];
+		Datum		  value;
+		bool		  isnull;
 		MemoryContext old_context = MemoryContextSwitchTo(so->row_context);
 
 		if (column != 0)
 			value = slot_getattr(so->slot, column, &isnull);
 		else
 		{
-			Datum		values[INDEX_MAX_KEYS];
-			bool		isnulls[INDEX_MAX_KEYS];
+			Datum values[INDEX_MAX_KEYS];
+			bool  isnulls[INDEX_MAX_KEYS];
 
 			if (so->index_info == NULL)
 			{
@@ -202,16 +212,17 @@ fetch_row(IndexScanDesc scan, ItemPointer tid, double *distance)
 				MemoryContextSwitchTo(so->row_context);
 			}
 			GetPerTupleExprContext(so->estate)->ecxt_scantuple = so->slot;
-			FormIndexDatum(so->index_info, so->slot, so->estate, values, isnulls);
+			FormIndexDatum(so->index_info, so->slot, so->estate, values,
+						   isnulls);
 			value = values[0];
 			isnull = isnulls[0];
 		}
 
 		if (isnull)
-			found = false;		/* cannot be: the index has no NULLs */
+			found = false; /* cannot be: the index has no NULLs */
 		else
 		{
-			void	   *detoasted = PG_DETOAST_DATUM(value);
+			void *detoasted = PG_DETOAST_DATUM(value);
 
 			hnsw_check_dimensions(&so->index->coder, detoasted);
 			*distance = hnsw_exact_distance(&so->query, detoasted);
@@ -232,7 +243,8 @@ fetch_row(IndexScanDesc scan, ItemPointer tid, double *distance)
 static bool
 may_be_visible(const HnswScan *so, const ItemPointerData *tid)
 {
-	return ItemPointerIsValid(tid) && ItemPointerGetBlockNumber(tid) < so->heap_blocks;
+	return ItemPointerIsValid(tid) &&
+		   ItemPointerGetBlockNumber(tid) < so->heap_blocks;
 }
 
 /*
@@ -245,12 +257,13 @@ may_be_visible(const HnswScan *so, const ItemPointerData *tid)
 static ReadyElement *
 collect_rows(HnswScan *so, HnswElement element)
 {
-	HnswIndex  *index = so->index;
-	int			allocated = 1;
+	HnswIndex	 *index = so->index;
+	int			  allocated = 1;
 	ReadyElement *ready;
 
-	ready = MemoryContextAlloc(so->context, offsetof(ReadyElement, rows) +
-							   sizeof(ItemPointerData) * allocated);
+	ready = MemoryContextAlloc(so->context,
+							   offsetof(ReadyElement, rows) +
+								   sizeof(ItemPointerData) * allocated);
 	ready->next_row = 0;
 
 	for (;;)
@@ -271,7 +284,7 @@ collect_rows(HnswScan *so, HnswElement element)
 
 		while (next != HNSW_NONE)
 		{
-			HnswEntry	row = hnsw_read_entry(index, next);
+			HnswEntry row = hnsw_read_entry(index, next);
 
 			CHECK_FOR_INTERRUPTS();
 			if (row.state != HNSW_ENTRY_ROW || row.hash_or_head != element ||
@@ -286,7 +299,8 @@ collect_rows(HnswScan *so, HnswElement element)
 				{
 					allocated *= 2;
 					ready = repalloc_huge(ready, offsetof(ReadyElement, rows) +
-										  sizeof(ItemPointerData) * (Size) allocated);
+													 sizeof(ItemPointerData) *
+														 (Size) allocated);
 				}
 				ready->rows[ready->num_rows++] = row.tid;
 			}
@@ -294,7 +308,8 @@ collect_rows(HnswScan *so, HnswElement element)
 		}
 
 		again = hnsw_read_entry(index, element);
-		if (again.chain_version == head.chain_version && again.state == head.state)
+		if (again.chain_version == head.chain_version &&
+			again.state == head.state)
 		{
 			if (intact)
 				break;
@@ -321,13 +336,16 @@ take_beam(HnswScan *so)
 
 	for (int i = 0; i < search->beam_count; i++)
 	{
-		HnswCandidate *candidate = &search->beam[i];
-		PendingElement *pending = MemoryContextAlloc(so->context, sizeof(PendingElement));
+		HnswCandidate  *candidate = &search->beam[i];
+		PendingElement *pending = MemoryContextAlloc(so->context,
+													 sizeof(PendingElement));
 
 		pending->element = HnswCandidateElement(candidate);
-		pending->bound = hnsw_lower_bound(&so->index->coder, candidate->distance,
+		pending->bound = hnsw_lower_bound(&so->index->coder,
+										  candidate->distance,
 										  candidate->error);
-		pending->upper_bound = hnsw_upper_bound(&so->index->coder, candidate->distance,
+		pending->upper_bound = hnsw_upper_bound(&so->index->coder,
+												candidate->distance,
 												candidate->error);
 		pairingheap_add(so->pending, &pending->node);
 	}
@@ -337,16 +355,15 @@ take_beam(HnswScan *so)
 static void
 start_search(IndexScanDesc scan)
 {
-	HnswScan   *so = (HnswScan *) scan->opaque;
-	MemoryContext old_context;
+	HnswScan		  *so = (HnswScan *) scan->opaque;
+	MemoryContext	   old_context;
 	const ScanKeyData *order;
-	const void *value = NULL;
-	HnswEntryPoint entry;
+	const void		  *value = NULL;
+	HnswEntryPoint	   entry;
 
 	if (scan->numberOfOrderBys == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot scan hnsw index without order")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot scan hnsw index without order")));
 	if (!IsMVCCSnapshot(scan->xs_snapshot))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -363,8 +380,9 @@ start_search(IndexScanDesc scan)
 	so->any_returned = false;
 	so->rows_seen = 0;
 	so->started = true;
-	so->heap_blocks = scan->heapRelation->rd_rel->relam == HEAP_TABLE_AM_OID ?
-		RelationGetNumberOfBlocks(scan->heapRelation) : InvalidBlockNumber;
+	so->heap_blocks = scan->heapRelation->rd_rel->relam == HEAP_TABLE_AM_OID
+						  ? RelationGetNumberOfBlocks(scan->heapRelation)
+						  : InvalidBlockNumber;
 
 	order = &scan->orderByData[0];
 	if ((order->sk_flags & SK_ISNULL) == 0)
@@ -392,7 +410,8 @@ static bool
 search_on(HnswScan *so, int more)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(so->context);
-	bool		any = so->search.visited != NULL && hnsw_search_widen(&so->search, more);
+	bool		  any = so->search.visited != NULL &&
+			   hnsw_search_widen(&so->search, more);
 
 	if (any)
 		take_beam(so);
@@ -405,22 +424,26 @@ static bool
 within_limits(HnswScan *so)
 {
 	return so->search.scored < hnsw_max_scan_tuples &&
-		hnsw_search_memory(&so->search) <
-		(Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
+		   hnsw_search_memory(&so->search) <
+			   (Size) (work_mem * 1024.0 * hnsw_scan_mem_multiplier);
 }
 
 static inline PendingElement *
 first_pending(HnswScan *so)
 {
-	return pairingheap_is_empty(so->pending) ? NULL :
-		pairingheap_container(PendingElement, node, pairingheap_first(so->pending));
+	return pairingheap_is_empty(so->pending)
+			   ? NULL
+			   : pairingheap_container(PendingElement, node,
+									   pairingheap_first(so->pending));
 }
 
 static inline ReadyElement *
 first_ready(HnswScan *so)
 {
-	return pairingheap_is_empty(so->ready) ? NULL :
-		pairingheap_container(ReadyElement, node, pairingheap_first(so->ready));
+	return pairingheap_is_empty(so->ready)
+			   ? NULL
+			   : pairingheap_container(ReadyElement, node,
+									   pairingheap_first(so->ready));
 }
 
 /*
@@ -432,11 +455,11 @@ static bool
 is_nearest_by_bounds(HnswScan *so, const PendingElement *element)
 {
 	const PendingElement *pending = first_pending(so);
-	const ReadyElement *ready = first_ready(so);
+	const ReadyElement	 *ready = first_ready(so);
 
 	return (pending == NULL || element->upper_bound <= pending->bound) &&
-		(ready == NULL || element->upper_bound <= ready->distance) &&
-		(!so->any_returned || element->bound >= so->last_distance);
+		   (ready == NULL || element->upper_bound <= ready->distance) &&
+		   (!so->any_returned || element->bound >= so->last_distance);
 }
 
 /*
@@ -446,15 +469,16 @@ is_nearest_by_bounds(HnswScan *so, const PendingElement *element)
 static void
 resolve_pending(IndexScanDesc scan)
 {
-	HnswScan   *so = (HnswScan *) scan->opaque;
+	HnswScan	   *so = (HnswScan *) scan->opaque;
 	PendingElement *pending = pairingheap_container(PendingElement, node,
-													pairingheap_remove_first(so->pending));
-	ReadyElement *ready = collect_rows(so, pending->element);
-	bool		usable = false;
+													pairingheap_remove_first(
+														so->pending));
+	ReadyElement   *ready = collect_rows(so, pending->element);
+	bool			usable = false;
 
 	if (ready != NULL)
 	{
-		bool		by_bounds = !so->ordered || is_nearest_by_bounds(so, pending);
+		bool by_bounds = !so->ordered || is_nearest_by_bounds(so, pending);
 
 		/* rows of an element are equal, so one of them tells the distance */
 		ready->distance = pending->upper_bound;
@@ -470,7 +494,8 @@ resolve_pending(IndexScanDesc scan)
 
 	if (!usable)
 		so->replacements++;
-	else if (so->ordered && so->any_returned && ready->distance < so->last_distance &&
+	else if (so->ordered && so->any_returned &&
+			 ready->distance < so->last_distance &&
 			 hnsw_iterative_scan != HNSW_ITERATIVE_SCAN_RELAXED)
 	{
 		/* found only after farther rows were returned: too late for the order */
@@ -488,17 +513,17 @@ resolve_pending(IndexScanDesc scan)
 static bool
 next_row(IndexScanDesc scan)
 {
-	HnswScan   *so = (HnswScan *) scan->opaque;
+	HnswScan *so = (HnswScan *) scan->opaque;
 
 	for (;;)
 	{
 		PendingElement *pending;
-		ReadyElement *ready;
+		ReadyElement   *ready;
 
 		/* replace candidates without visible rows before going on */
 		if (so->replacements > 0)
 		{
-			int			more = so->replacements;
+			int more = so->replacements;
 
 			so->replacements = 0;
 			(void) search_on(so, more);
@@ -506,8 +531,8 @@ next_row(IndexScanDesc scan)
 
 		pending = first_pending(so);
 		ready = first_ready(so);
-		if (ready != NULL &&
-			(pending == NULL || !so->ordered || ready->distance <= pending->bound))
+		if (ready != NULL && (pending == NULL || !so->ordered ||
+							  ready->distance <= pending->bound))
 		{
 			scan->xs_heaptid = ready->rows[ready->next_row++];
 			scan->xs_recheck = false;
@@ -529,8 +554,8 @@ next_row(IndexScanDesc scan)
 			continue;
 		}
 
-		if (hnsw_iterative_scan == HNSW_ITERATIVE_SCAN_OFF || !within_limits(so) ||
-			!search_on(so, hnsw_ef_search))
+		if (hnsw_iterative_scan == HNSW_ITERATIVE_SCAN_OFF ||
+			!within_limits(so) || !search_on(so, hnsw_ef_search))
 			return false;
 	}
 }
@@ -538,8 +563,8 @@ next_row(IndexScanDesc scan)
 bool
 hnsw_get_tuple(IndexScanDesc scan, ScanDirection dir)
 {
-	HnswScan   *so = (HnswScan *) scan->opaque;
-	bool		found;
+	HnswScan *so = (HnswScan *) scan->opaque;
+	bool	  found;
 
 	Assert(ScanDirectionIsForward(dir));
 	if (!so->started)

@@ -25,20 +25,20 @@ typedef struct VisitedEntry
 	char		status;
 } VisitedEntry;
 
-#define SH_PREFIX visited
-#define SH_ELEMENT_TYPE VisitedEntry
-#define SH_KEY_TYPE HnswElement
-#define SH_KEY element
+#define SH_PREFIX			 visited
+#define SH_ELEMENT_TYPE		 VisitedEntry
+#define SH_KEY_TYPE			 HnswElement
+#define SH_KEY				 element
 #define SH_HASH_KEY(tb, key) murmurhash32(key)
-#define SH_EQUAL(tb, a, b) ((a) == (b))
-#define SH_SCOPE static inline
+#define SH_EQUAL(tb, a, b)	 ((a) == (b))
+#define SH_SCOPE			 static inline
 #define SH_DECLARE
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
 /* Bytes of a code that are prefetched while its predecessor is scored. */
-#define PREFETCH_BYTES		512
-#define CACHE_LINE_BYTES	64
+#define PREFETCH_BYTES	 512
+#define CACHE_LINE_BYTES 64
 
 void
 hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
@@ -67,11 +67,12 @@ make_candidate(HnswSearch *search, HnswElement element, const HnswCode *code)
 	HnswCandidate candidate;
 
 	candidate.element = element;
-	candidate.distance = hnsw_query_distance(search->query, code, &candidate.error);
+	candidate.distance = hnsw_query_distance(search->query, code,
+											 &candidate.error);
 	return candidate;
 }
 
-typedef void (*ScoreCallback) (HnswSearch *search, HnswCandidate candidate);
+typedef void (*ScoreCallback)(HnswSearch *search, HnswCandidate candidate);
 
 /*
  * Score the elements of search->hop.  The page of the next one is pinned and
@@ -80,18 +81,18 @@ typedef void (*ScoreCallback) (HnswSearch *search, HnswCandidate candidate);
 static inline void
 score_hop(HnswSearch *search, int count, ScoreCallback accept)
 {
-	HnswIndex  *index = search->index;
-	Buffer		buffer = InvalidBuffer;
+	HnswIndex	   *index = search->index;
+	Buffer			buffer = InvalidBuffer;
 	const HnswCode *code = NULL;
 
 	for (int i = -1; i < count; i++)
 	{
-		Buffer		next_buffer = InvalidBuffer;
+		Buffer			next_buffer = InvalidBuffer;
 		const HnswCode *next_code = NULL;
 
 		if (i + 1 < count)
 		{
-			HnswPlace	at = hnsw_code_place(index, search->hop[i + 1]);
+			HnswPlace at = hnsw_code_place(index, search->hop[i + 1]);
 
 			next_buffer = hnsw_pin_page(index, at.block);
 			__builtin_prefetch(HnswPageGetHeader(BufferGetPage(next_buffer)));
@@ -116,13 +117,14 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 static HnswCandidate
 score_element(HnswSearch *search, HnswElement element)
 {
-	HnswIndex  *index = search->index;
-	HnswPlace	at = hnsw_code_place(index, element);
-	Buffer		buffer = hnsw_pin_page(index, at.block);
+	HnswIndex	 *index = search->index;
+	HnswPlace	  at = hnsw_code_place(index, element);
+	Buffer		  buffer = hnsw_pin_page(index, at.block);
 	HnswCandidate candidate;
 
 	hnsw_begin_code_read(index, buffer);
-	candidate = make_candidate(search, element, hnsw_code_in_page(index, buffer, at.slot));
+	candidate = make_candidate(search, element,
+							   hnsw_code_in_page(index, buffer, at.slot));
 	hnsw_end_code_read(index, buffer);
 	search->scored++;
 	return candidate;
@@ -148,10 +150,11 @@ reserve_beam(HnswSearch *search, int size)
 	search->beam_allocated = Max(size, 2 * search->beam_allocated);
 	if (search->beam == NULL)
 		search->beam = MemoryContextAlloc(search->context,
-										  sizeof(HnswCandidate) * search->beam_allocated);
+										  sizeof(HnswCandidate) *
+											  search->beam_allocated);
 	else
-		search->beam = repalloc(search->beam,
-								sizeof(HnswCandidate) * search->beam_allocated);
+		search->beam = repalloc(search->beam, sizeof(HnswCandidate) *
+												  search->beam_allocated);
 }
 
 HnswCandidate
@@ -166,7 +169,7 @@ hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level)
 
 		do
 		{
-			uint32		count;
+			uint32 count;
 
 			CHECK_FOR_INTERRUPTS();
 			last = search->beam[0].element;
@@ -197,7 +200,7 @@ sift_down(HnswCandidate *heap, int count, int i)
 
 	for (;;)
 	{
-		int			child = 2 * i + 1;
+		int child = 2 * i + 1;
 
 		if (child >= count)
 			break;
@@ -215,17 +218,19 @@ static void
 push_rest(HnswSearch *search, const HnswCandidate *candidate)
 {
 	HnswCandidate *heap;
-	int			i;
+	int			   i;
 
 	if (search->rest_count == search->rest_allocated)
 	{
 		search->rest_allocated = Max(1024, 2 * search->rest_allocated);
 		if (search->rest == NULL)
 			search->rest = MemoryContextAlloc(search->context,
-											  sizeof(HnswCandidate) * search->rest_allocated);
+											  sizeof(HnswCandidate) *
+												  search->rest_allocated);
 		else
 			search->rest = repalloc_huge(search->rest,
-										 sizeof(HnswCandidate) * search->rest_allocated);
+										 sizeof(HnswCandidate) *
+											 search->rest_allocated);
 	}
 	heap = search->rest;
 	i = search->rest_count++;
@@ -262,8 +267,8 @@ static void
 offer(HnswSearch *search, HnswCandidate candidate)
 {
 	HnswCandidate *beam = search->beam;
-	int			low = 0;
-	int			high = search->beam_count;
+	int			   low = 0;
+	int			   high = search->beam_count;
 
 	if (search->beam_count == search->beam_limit)
 	{
@@ -280,14 +285,15 @@ offer(HnswSearch *search, HnswCandidate candidate)
 
 	while (low < high)
 	{
-		int			middle = (low + high) / 2;
+		int middle = (low + high) / 2;
 
 		if (candidate.distance < beam[middle].distance)
 			high = middle;
 		else
 			low = middle + 1;
 	}
-	memmove(&beam[low + 1], &beam[low], sizeof(HnswCandidate) * (search->beam_count - low));
+	memmove(&beam[low + 1], &beam[low],
+			sizeof(HnswCandidate) * (search->beam_count - low));
 	beam[low] = candidate;
 	search->beam_count++;
 	if ((candidate.element & HNSW_EXPANDED) == 0 && low < search->next)
@@ -316,7 +322,8 @@ run(HnswSearch *search)
 		element = search->beam[search->next].element;
 		search->beam[search->next].element |= HNSW_EXPANDED;
 
-		count = hnsw_read_list(search->index, element, search->level, search->edges);
+		count = hnsw_read_list(search->index, element, search->level,
+							   search->edges);
 		for (uint32 i = 0; i < count; i++)
 		{
 			HnswElement neighbour = HNSW_EDGE_TARGET(search->edges[i]);
@@ -331,8 +338,8 @@ run(HnswSearch *search)
 }
 
 void
-hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count, int level,
-				  int ef)
+hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count,
+				  int level, int ef)
 {
 	search->level = level;
 	if (search->visited == NULL)
@@ -349,7 +356,7 @@ hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count, int
 	for (int i = 0; i < count; i++)
 	{
 		HnswCandidate candidate = start[i];
-		bool		found;
+		bool		  found;
 
 		candidate.element &= ~HNSW_EXPANDED;
 		visited_insert(search->visited, candidate.element, &found);
@@ -367,7 +374,7 @@ void
 hnsw_search_from(HnswSearch *search, HnswEntryPoint from, int level, int ef)
 {
 	HnswCandidate start[2];
-	int			count = 0;
+	int			  count = 0;
 
 	if (level == 0)
 		start[count++] = hnsw_search_descend(search, from, from.level);
@@ -378,7 +385,7 @@ hnsw_search_from(HnswSearch *search, HnswEntryPoint from, int level, int ef)
 bool
 hnsw_search_widen(HnswSearch *search, int more)
 {
-	bool		any = false;
+	bool any = false;
 
 	if (!search->rest_is_heap)
 	{
@@ -407,14 +414,15 @@ hnsw_search_consume(HnswSearch *search, int count)
 	search->beam_count -= count;
 	search->beam_limit -= count;
 	search->next = Max(search->next - count, 0);
-	memmove(search->beam, search->beam + count, sizeof(HnswCandidate) * search->beam_count);
+	memmove(search->beam, search->beam + count,
+			sizeof(HnswCandidate) * search->beam_count);
 }
 
 Size
 hnsw_search_memory(const HnswSearch *search)
 {
-	Size		size = sizeof(HnswCandidate) * ((Size) search->beam_allocated +
-												search->rest_allocated);
+	Size size = sizeof(HnswCandidate) *
+				((Size) search->beam_allocated + search->rest_allocated);
 
 	if (search->visited != NULL)
 		size += search->visited->size * sizeof(VisitedEntry);

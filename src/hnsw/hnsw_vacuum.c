@@ -25,8 +25,8 @@
  * Ghosts are taken out when they are more than one in GHOST_DIVISOR of the
  * elements, or when the index is so small that it costs nothing.
  */
-#define GHOST_DIVISOR			20
-#define SMALL_INDEX_ELEMENTS	1000
+#define GHOST_DIVISOR		 20
+#define SMALL_INDEX_ELEMENTS 1000
 
 /* ------------------------------------------------------------------------
  * Walking the entries
@@ -36,29 +36,29 @@
 /* A private copy of an entries page: `count` numbers from `first` on. */
 typedef struct EntriesPage
 {
-	BlockNumber block;
+	BlockNumber	   block;
 	HnswSupplyKind kind;
-	HnswElement first;
-	uint32		count;
-	bool		listed;			/* in the list of pages with free slots */
-	HnswEntry  *entries;		/* count of them */
+	HnswElement	   first;
+	uint32		   count;
+	bool		   listed;	/* in the list of pages with free slots */
+	HnswEntry	  *entries; /* count of them */
 } EntriesPage;
 
 typedef struct VacuumState
 {
-	HnswIndex  *index;
-	IndexVacuumInfo *info;
-	IndexBulkDeleteResult *stats;
-	MemoryContext context;		/* of one page or element */
-	EntriesPage page;
-	IndexBulkDeleteCallback callback;	/* of ambulkdelete */
-	void	   *callback_state;
-	uint64		elements;
-	uint64		ghosts;
-	HnswRepair	repair;
-	HnswNumberSet live;
-	HnswElement next_entry_point;
-	int			next_entry_level;
+	HnswIndex			   *index;
+	IndexVacuumInfo		   *info;
+	IndexBulkDeleteResult  *stats;
+	MemoryContext			context; /* of one page or element */
+	EntriesPage				page;
+	IndexBulkDeleteCallback callback; /* of ambulkdelete */
+	void				   *callback_state;
+	uint64					elements;
+	uint64					ghosts;
+	HnswRepair				repair;
+	HnswNumberSet			live;
+	HnswElement				next_entry_point;
+	int						next_entry_level;
 } VacuumState;
 
 static VacuumState *
@@ -80,22 +80,25 @@ start_vacuum(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
  * Copy an entries page; false if it was never written.
  */
 static bool
-load_entries_page(VacuumState *state, const HnswExtentLayout *extent, uint32 page_no)
+load_entries_page(VacuumState *state, const HnswExtentLayout *extent,
+				  uint32 page_no)
 {
-	HnswIndex  *index = state->index;
+	HnswIndex	*index = state->index;
 	EntriesPage *page = &state->page;
-	uint32		per_page = index->geometry.entries_per_page;
-	Buffer		buffer;
-	bool		is_new;
+	uint32		 per_page = index->geometry.entries_per_page;
+	Buffer		 buffer;
+	bool		 is_new;
 
 	page->block = extent->entries + page_no;
-	page->kind = page_no < extent->element_pages ? HNSW_SUPPLY_ELEMENTS : HNSW_SUPPLY_ROWS;
+	page->kind = page_no < extent->element_pages ? HNSW_SUPPLY_ELEMENTS
+												 : HNSW_SUPPLY_ROWS;
 	page->first = extent->first + page_no * per_page;
-	page->count = page->kind == HNSW_SUPPLY_ROWS ? per_page :
-		Min(per_page, extent->elements - page_no * per_page);
+	page->count = page->kind == HNSW_SUPPLY_ROWS
+					  ? per_page
+					  : Min(per_page, extent->elements - page_no * per_page);
 
-	buffer = ReadBufferExtended(index->rel, MAIN_FORKNUM, page->block, RBM_NORMAL,
-								state->info->strategy);
+	buffer = ReadBufferExtended(index->rel, MAIN_FORKNUM, page->block,
+								RBM_NORMAL, state->info->strategy);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	is_new = PageIsNew(BufferGetPage(buffer));
 	if (!is_new)
@@ -103,14 +106,14 @@ load_entries_page(VacuumState *state, const HnswExtentLayout *extent, uint32 pag
 		hnsw_check_page(index, buffer, HNSW_PAGE_ENTRIES);
 		memcpy(page->entries, HnswPageGetSlot(BufferGetPage(buffer), 0, 0),
 			   sizeof(HnswEntry) * page->count);
-		page->listed =
-			HnswPageGetHeader(BufferGetPage(buffer))->next_free != InvalidBlockNumber;
+		page->listed = HnswPageGetHeader(BufferGetPage(buffer))->next_free !=
+					   InvalidBlockNumber;
 	}
 	UnlockReleaseBuffer(buffer);
 	return !is_new;
 }
 
-typedef void (*EntriesPageCallback) (VacuumState *state);
+typedef void (*EntriesPageCallback)(VacuumState *state);
 
 static void
 walk_entries(VacuumState *state, EntriesPageCallback callback)
@@ -122,12 +125,14 @@ walk_entries(VacuumState *state, EntriesPageCallback callback)
 		/* a refresh of the directory may move it */
 		HnswExtentLayout extent = directory->extents[i];
 
-		for (uint32 page_no = 0; page_no < extent.lists - extent.entries; page_no++)
+		for (uint32 page_no = 0; page_no < extent.lists - extent.entries;
+			 page_no++)
 		{
 			VacuumDelayPoint();
 			if (load_entries_page(state, &extent, page_no))
 			{
-				MemoryContext old_context = MemoryContextSwitchTo(state->context);
+				MemoryContext old_context = MemoryContextSwitchTo(
+					state->context);
 
 				callback(state);
 				MemoryContextSwitchTo(old_context);
@@ -153,15 +158,16 @@ static void
 clear_dead_rows(VacuumState *state)
 {
 	EntriesPage *page = &state->page;
-	HnswEdit	edit;
-	bool		any = false;
+	HnswEdit	 edit;
+	bool		 any = false;
 
 	/* decide on the copy; only vacuum takes rows away, so they are still there */
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		HnswEntry  *entry = &page->entries[slot];
+		HnswEntry *entry = &page->entries[slot];
 
-		if (entry->state == HNSW_ENTRY_FREE || !ItemPointerIsValid(&entry->tid))
+		if (entry->state == HNSW_ENTRY_FREE ||
+			!ItemPointerIsValid(&entry->tid))
 			continue;
 		if (state->callback(&entry->tid, state->callback_state))
 		{
@@ -182,12 +188,13 @@ clear_dead_rows(VacuumState *state)
 	hnsw_edit_lock(&edit, page->block, HNSW_PAGE_ENTRIES);
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		HnswEntry  *dead = &page->entries[slot];
-		HnswEntry  *entry;
+		HnswEntry *dead = &page->entries[slot];
+		HnswEntry *entry;
 
 		if (dead->state == HNSW_ENTRY_FREE || !ItemPointerIsValid(&dead->tid))
 			continue;
-		entry = entry_in_page(hnsw_edit_image(&edit, 0, HNSW_PAGE_ENTRIES), slot);
+		entry = entry_in_page(hnsw_edit_image(&edit, 0, HNSW_PAGE_ENTRIES),
+							  slot);
 		if (ItemPointerEquals(&entry->tid, &dead->tid))
 			ItemPointerSetInvalid(&entry->tid);
 	}
@@ -223,8 +230,8 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
  * has changed, which only the insertion of a first row can do.
  */
 static bool
-unlink_row(HnswIndex *index, HnswElement head, HnswElement previous, HnswElement row,
-		   HnswElement *next)
+unlink_row(HnswIndex *index, HnswElement head, HnswElement previous,
+		   HnswElement row, HnswElement *next)
 {
 	HnswElement numbers[3];
 	HnswPlace	at[3];
@@ -241,9 +248,10 @@ unlink_row(HnswIndex *index, HnswElement head, HnswElement previous, HnswElement
 		at[i] = hnsw_entry_place(index, numbers[i]);
 	for (int i = 1; i < 3; i++)
 	{
-		for (int j = i; j > 0 && at[order[j]].block < at[order[j - 1]].block; j--)
+		for (int j = i; j > 0 && at[order[j]].block < at[order[j - 1]].block;
+			 j--)
 		{
-			int			swap = order[j];
+			int swap = order[j];
 
 			order[j] = order[j - 1];
 			order[j - 1] = swap;
@@ -253,15 +261,17 @@ unlink_row(HnswIndex *index, HnswElement head, HnswElement previous, HnswElement
 	hnsw_edit_start(&edit, index);
 	for (int i = 0; i < 3; i++)
 	{
-		bool		same = i > 0 && at[order[i]].block == at[order[i - 1]].block;
+		bool same = i > 0 && at[order[i]].block == at[order[i - 1]].block;
 
-		pages[order[i]] = same ? pages[order[i - 1]] :
-			hnsw_edit_lock(&edit, at[order[i]].block, HNSW_PAGE_ENTRIES);
+		pages[order[i]] = same ? pages[order[i - 1]]
+							   : hnsw_edit_lock(&edit, at[order[i]].block,
+												HNSW_PAGE_ENTRIES);
 	}
 	for (int i = 0; i < 3; i++)
-		entries[i] = entry_in_page(hnsw_edit_peek(&edit, pages[i]), at[i].slot);
+		entries[i] = entry_in_page(hnsw_edit_peek(&edit, pages[i]),
+								   at[i].slot);
 	valid = entries[1]->next == row && entries[2]->state == HNSW_ENTRY_ROW &&
-		!ItemPointerIsValid(&entries[2]->tid);
+			!ItemPointerIsValid(&entries[2]->tid);
 	if (!valid)
 	{
 		hnsw_edit_abort(&edit);
@@ -269,7 +279,8 @@ unlink_row(HnswIndex *index, HnswElement head, HnswElement previous, HnswElement
 	}
 
 	for (int i = 0; i < 3; i++)
-		entries[i] = entry_in_page(hnsw_edit_image(&edit, pages[i], HNSW_PAGE_ENTRIES),
+		entries[i] = entry_in_page(hnsw_edit_image(&edit, pages[i],
+												   HNSW_PAGE_ENTRIES),
 								   at[i].slot);
 	*next = entries[2]->next;
 	entries[1]->next = *next;
@@ -292,7 +303,7 @@ restart:
 	current = hnsw_read_entry(index, head).next;
 	while (current != HNSW_NONE)
 	{
-		HnswEntry	row = hnsw_read_entry(index, current);
+		HnswEntry row = hnsw_read_entry(index, current);
 
 		VacuumDelayPoint();
 		if (row.state != HNSW_ENTRY_ROW || row.hash_or_head != head ||
@@ -312,8 +323,8 @@ static bool
 is_ghost(const HnswEntry *entry)
 {
 	return entry->state == HNSW_ENTRY_DYING ||
-		(entry->state == HNSW_ENTRY_ELEMENT && !ItemPointerIsValid(&entry->tid) &&
-		 entry->next == HNSW_NONE);
+		   (entry->state == HNSW_ENTRY_ELEMENT &&
+			!ItemPointerIsValid(&entry->tid) && entry->next == HNSW_NONE);
 }
 
 /* Shorten the chains of a page's elements; count elements and ghosts. */
@@ -326,7 +337,7 @@ examine_elements(VacuumState *state)
 		return;
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		HnswEntry	entry = page->entries[slot];
+		HnswEntry entry = page->entries[slot];
 
 		if (entry.state == HNSW_ENTRY_FREE)
 			continue;
@@ -351,8 +362,8 @@ static void
 mark_dying(VacuumState *state)
 {
 	EntriesPage *page = &state->page;
-	HnswEdit	edit;
-	bool		any = false;
+	HnswEdit	 edit;
+	bool		 any = false;
 
 	if (page->kind != HNSW_SUPPLY_ELEMENTS)
 		return;
@@ -365,9 +376,9 @@ mark_dying(VacuumState *state)
 	hnsw_edit_lock(&edit, page->block, HNSW_PAGE_ENTRIES);
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		Page		current = edit.images[0] != NULL ? edit.images[0] :
-			hnsw_edit_peek(&edit, 0);
-		HnswEntry  *entry = entry_in_page(current, slot);
+		Page	   current = edit.images[0] != NULL ? edit.images[0]
+													: hnsw_edit_peek(&edit, 0);
+		HnswEntry *entry = entry_in_page(current, slot);
 
 		/* an insert may have given it a row in the meantime */
 		if (!is_ghost(entry))
@@ -375,7 +386,8 @@ mark_dying(VacuumState *state)
 		hnsw_set_add(&state->repair.dying, page->first + slot);
 		if (entry->state != HNSW_ENTRY_DYING)
 		{
-			entry = entry_in_page(hnsw_edit_image(&edit, 0, HNSW_PAGE_ENTRIES), slot);
+			entry = entry_in_page(hnsw_edit_image(&edit, 0, HNSW_PAGE_ENTRIES),
+								  slot);
 			entry->state = HNSW_ENTRY_DYING;
 		}
 	}
@@ -415,12 +427,12 @@ static void
 revive_spared(VacuumState *state)
 {
 	EntriesPage *page = &state->page;
-	HnswEdit	edit;
-	bool		any = false;
+	HnswEdit	 edit;
+	bool		 any = false;
 
 	for (uint32 slot = 0; slot < page->count && !any; slot++)
 		any = page->entries[slot].state == HNSW_ENTRY_DYING &&
-			!hnsw_set_has(&state->repair.dying, page->first + slot);
+			  !hnsw_set_has(&state->repair.dying, page->first + slot);
 	if (!any)
 		return;
 
@@ -428,7 +440,9 @@ revive_spared(VacuumState *state)
 	hnsw_edit_lock(&edit, page->block, HNSW_PAGE_ENTRIES);
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		HnswEntry  *entry = entry_in_page(hnsw_edit_image(&edit, 0, HNSW_PAGE_ENTRIES), slot);
+		HnswEntry *entry = entry_in_page(hnsw_edit_image(&edit, 0,
+														 HNSW_PAGE_ENTRIES),
+										 slot);
 
 		if (entry->state == HNSW_ENTRY_DYING &&
 			!hnsw_set_has(&state->repair.dying, page->first + slot))
@@ -468,12 +482,14 @@ replace_dying_entry_point(VacuumState *state)
 	{
 		HnswEntryPoint entry = hnsw_read_entry_point(state->index);
 
-		if (entry.element == HNSW_NONE || !hnsw_set_has(&state->repair.dying, entry.element))
+		if (entry.element == HNSW_NONE ||
+			!hnsw_set_has(&state->repair.dying, entry.element))
 			return;
 		state->next_entry_point = HNSW_NONE;
 		state->next_entry_level = -1;
 		walk_entries(state, find_entry_point);
-		if (hnsw_replace_entry_point(state->index, entry.element, state->next_entry_point,
+		if (hnsw_replace_entry_point(state->index, entry.element,
+									 state->next_entry_point,
 									 Max(state->next_entry_level, 0)))
 			return;
 	}
@@ -490,13 +506,14 @@ clear_upper_lists(HnswIndex *index, HnswElement element)
 {
 	for (int level = hnsw_level(index, element); level >= 1; level--)
 	{
-		uint32		edges[HNSW_MAX_M];
+		uint32 edges[HNSW_MAX_M];
 
 		for (;;)
 		{
-			uint32		count = hnsw_read_list(index, element, level, edges);
+			uint32 count = hnsw_read_list(index, element, level, edges);
 
-			if (count == 0 || hnsw_replace_list(index, element, level, edges, count, NULL, 0))
+			if (count == 0 || hnsw_replace_list(index, element, level, edges,
+												count, NULL, 0))
 				break;
 		}
 	}
@@ -507,9 +524,9 @@ static void
 free_dying(VacuumState *state)
 {
 	EntriesPage *page = &state->page;
-	HnswEdit	edit;
-	Page		image;
-	bool		any = false;
+	HnswEdit	 edit;
+	Page		 image;
+	bool		 any = false;
 
 	if (page->kind != HNSW_SUPPLY_ELEMENTS)
 		return;
@@ -528,7 +545,7 @@ free_dying(VacuumState *state)
 	image = hnsw_edit_image(&edit, 0, HNSW_PAGE_ENTRIES);
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		HnswEntry  *entry = entry_in_page(image, slot);
+		HnswEntry *entry = entry_in_page(image, slot);
 
 		if (!hnsw_set_has(&state->repair.dying, page->first + slot))
 			continue;
@@ -564,20 +581,21 @@ give_back_page(VacuumState *state)
 static void
 set_repairing(HnswIndex *index, bool repairing)
 {
-	HnswEdit	edit;
-	int			page;
+	HnswEdit edit;
+	int		 page;
 
 	hnsw_edit_start(&edit, index);
 	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
-	HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META))->repairing = repairing;
+	HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META))
+		->repairing = repairing;
 	hnsw_edit_finish(&edit);
 }
 
 static bool
 is_repairing(HnswIndex *index)
 {
-	Buffer		buffer = hnsw_pin_page(index, HNSW_META_BLKNO);
-	bool		repairing;
+	Buffer buffer = hnsw_pin_page(index, HNSW_META_BLKNO);
+	bool   repairing;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	repairing = HnswPageGetMeta(BufferGetPage(buffer))->repairing != 0;
@@ -589,11 +607,12 @@ is_repairing(HnswIndex *index)
 static void
 remove_ghosts(VacuumState *state)
 {
-	HnswIndex  *index = state->index;
-	uint64		size = hnsw_end_number(index);
+	HnswIndex *index = state->index;
+	uint64	   size = hnsw_end_number(index);
 
 	state->repair.index = index;
-	state->repair.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw repair",
+	state->repair.context = AllocSetContextCreate(CurrentMemoryContext,
+												  "hnsw repair",
 												  ALLOCSET_DEFAULT_SIZES);
 	hnsw_set_init(&state->repair.dying, size);
 	hnsw_set_init(&state->live, size);
@@ -619,7 +638,7 @@ IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
 	VacuumState *state;
-	bool		unfinished;
+	bool		 unfinished;
 
 	if (info->analyze_only)
 		return stats;
@@ -636,9 +655,9 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	}
 
 	walk_entries(state, examine_elements);
-	if (unfinished ||
-		(state->ghosts > 0 && (state->elements <= SMALL_INDEX_ELEMENTS ||
-							   state->ghosts > state->elements / GHOST_DIVISOR)))
+	if (unfinished || (state->ghosts > 0 &&
+					   (state->elements <= SMALL_INDEX_ELEMENTS ||
+						state->ghosts > state->elements / GHOST_DIVISOR)))
 		remove_ghosts(state);
 	walk_entries(state, give_back_page);
 

@@ -62,9 +62,9 @@ static uint64
 vector_value_hash(const void *value, uint64 seed)
 {
 	const Vector *v = value;
-	bool		negative_zero = false;
-	uint64		hash;
-	float	   *x;
+	bool		  negative_zero = false;
+	uint64		  hash;
+	float		 *x;
 
 	for (int i = 0; i < v->dim; i++)
 		negative_zero |= (v->x[i] == 0 && signbit(v->x[i]));
@@ -75,7 +75,8 @@ vector_value_hash(const void *value, uint64 seed)
 	x = palloc(v->dim * sizeof(float));
 	for (int i = 0; i < v->dim; i++)
 		x[i] = v->x[i] == 0 ? 0 : v->x[i];
-	hash = hash_bytes_extended((const unsigned char *) x, v->dim * sizeof(float), seed);
+	hash = hash_bytes_extended((const unsigned char *) x,
+							   v->dim * sizeof(float), seed);
 	pfree(x);
 	return hash;
 }
@@ -86,8 +87,7 @@ static const VectorTypeInfo vector_type_info = {
 	.dimensions = vector_value_dimensions,
 	.floats = vector_value_floats,
 	.distance = vector_value_distance,
-	.hash = vector_value_hash
-};
+	.hash = vector_value_hash};
 
 /*
  * The operator classes we know, by their support functions: the distance, and
@@ -96,24 +96,32 @@ static const VectorTypeInfo vector_type_info = {
  */
 typedef struct KnownOpclass
 {
-	PGFunction	distance;
-	bool		has_norm;
-	PGFunction	ordering;
+	PGFunction	  distance;
+	bool		  has_norm;
+	PGFunction	  ordering;
 	VectorOpclass opclass;
 } KnownOpclass;
 
 static const KnownOpclass known_opclasses[] = {
-	{vector_l2_squared_distance, false, l2_distance, {&vector_type_info, METRIC_L2}},
-	{vector_negative_inner_product, false, vector_negative_inner_product, {&vector_type_info, METRIC_IP}},
-	{vector_negative_inner_product, true, cosine_distance, {&vector_type_info, METRIC_COSINE}},
-	{l1_distance, false, l1_distance, {&vector_type_info, METRIC_L1}}
-};
+	{vector_l2_squared_distance,
+	 false,
+	 l2_distance,
+	 {&vector_type_info, METRIC_L2}},
+	{vector_negative_inner_product,
+	 false,
+	 vector_negative_inner_product,
+	 {&vector_type_info, METRIC_IP}},
+	{vector_negative_inner_product,
+	 true,
+	 cosine_distance,
+	 {&vector_type_info, METRIC_COSINE}},
+	{l1_distance, false, l1_distance, {&vector_type_info, METRIC_L1}}};
 
 static const KnownOpclass *
 find_opclass(Relation index)
 {
-	FmgrInfo   *distance = index_getprocinfo(index, 1, VECTOR_DISTANCE_PROC);
-	bool		has_norm = OidIsValid(index_getprocid(index, 1, VECTOR_NORM_PROC));
+	FmgrInfo *distance = index_getprocinfo(index, 1, VECTOR_DISTANCE_PROC);
+	bool has_norm = OidIsValid(index_getprocid(index, 1, VECTOR_NORM_PROC));
 
 	for (int i = 0; i < lengthof(known_opclasses); i++)
 	{
@@ -125,8 +133,9 @@ find_opclass(Relation index)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("operator class of index \"%s\" is not supported",
 					RelationGetRelationName(index)),
-			 errdetail("Its distance function \"%s\" is not one of the extension's.",
-					   get_func_name(distance->fn_oid))));
+			 errdetail(
+				 "Its distance function \"%s\" is not one of the extension's.",
+				 get_func_name(distance->fn_oid))));
 }
 
 void
@@ -138,18 +147,20 @@ vector_opclass_lookup(Relation index, VectorOpclass *opclass)
 void
 vector_opclass_check_operator(Relation index)
 {
-	Oid			type = index->rd_opcintype[0];
-	Oid			ordering = get_opfamily_member(index->rd_opfamily[0], type, type, 1);
-	FmgrInfo	function;
+	Oid type = index->rd_opcintype[0];
+	Oid ordering = get_opfamily_member(index->rd_opfamily[0], type, type, 1);
+	FmgrInfo function;
 
 	if (!OidIsValid(ordering))
-		return;					/* nothing is ordered by it */
+		return; /* nothing is ordered by it */
 	fmgr_info(get_opcode(ordering), &function);
 	if (function.fn_addr != find_opclass(index)->ordering)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("operator class of index \"%s\" is not supported",
-						RelationGetRelationName(index)),
-				 errdetail("It orders by operator %s, which does not agree with its distance function.",
-						   get_opname(ordering))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("operator class of index \"%s\" is not supported",
+					RelationGetRelationName(index)),
+			 errdetail(
+				 "It orders by operator %s, which does not agree with its distance function.",
+				 get_opname(ordering))));
 }

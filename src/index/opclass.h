@@ -27,22 +27,22 @@ typedef struct VectorTypeInfo
 	int			max_dimensions; /* the type's own limit */
 
 	/* number of dimensions */
-	int			(*dimensions) (const void *value);
+	int (*dimensions)(const void *value);
 
 	/* the elements as floats: in the value itself, or in buffer */
-	const float *(*floats) (const void *value, float *buffer);
+	const float *(*floats)(const void *value, float *buffer);
 
 	/* exact distance, bit for bit that of the SQL operator */
-	double		(*distance) (VectorMetric metric, const void *a, const void *b);
+	double (*distance)(VectorMetric metric, const void *a, const void *b);
 
 	/* hash of the value such that equal values have equal hashes */
-	uint64		(*hash) (const void *value, uint64 seed);
+	uint64 (*hash)(const void *value, uint64 seed);
 } VectorTypeInfo;
 
 typedef struct VectorOpclass
 {
 	const VectorTypeInfo *type;
-	VectorMetric metric;
+	VectorMetric		  metric;
 } VectorOpclass;
 
 /*
@@ -58,8 +58,8 @@ extern void vector_opclass_lookup(Relation index, VectorOpclass *opclass);
 extern void vector_opclass_check_operator(Relation index);
 
 /* Support functions of both access methods' operator classes. */
-#define VECTOR_DISTANCE_PROC	1
-#define VECTOR_NORM_PROC		2
-#define VECTOR_TYPE_PROC		3
+#define VECTOR_DISTANCE_PROC 1
+#define VECTOR_NORM_PROC	 2
+#define VECTOR_TYPE_PROC	 3
 
-#endif							/* INDEX_OPCLASS_H */
+#endif /* INDEX_OPCLASS_H */
