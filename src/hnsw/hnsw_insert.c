@@ -548,11 +548,41 @@ hnsw_force_protected_edge(HnswIndex *index, HnswElement element,
 								new_count));
 }
 
+/* In a list that has a protected edge to `from`, let it lead to `to` instead. */
+static void
+redirect_protected_edge(HnswIndex *index, HnswElement element,
+						HnswElement from, HnswElement to)
+{
+	uint32 edges[2 * HNSW_MAX_M];
+	uint32 new_edges[2 * HNSW_MAX_M];
+	uint32 count;
+	uint32 new_count;
+
+	do
+	{
+		bool found = false;
+
+		count = hnsw_read_list(index, element, 0, edges);
+		new_count = 0;
+		for (uint32 i = 0; i < count; i++)
+		{
+			if (edges[i] == (from | HNSW_PROTECTED))
+				found = true;
+			else if (HNSW_EDGE_TARGET(edges[i]) != to)
+				new_edges[new_count++] = edges[i];
+		}
+		if (!found)
+			return;
+		new_edges[new_count++] = to | HNSW_PROTECTED;
+	} while (!hnsw_replace_list(index, element, 0, edges, count, new_edges,
+								new_count));
+}
+
 /*
  * Put an element that cannot be reached between another one and one of its
- * protected neighbours, which takes no room in the other's list: first the
- * element leads to both, then the other one leads to the element instead of the
- * neighbour, which itself still leads to the other one.
+ * protected neighbours, which takes no room in their lists: first the element
+ * leads to both, then the other one leads to the element instead of the
+ * neighbour, last the neighbour to the element instead of the other one.
  */
 static bool
 insert_between(HnswIndex *index, HnswElement element, HnswElement other)
@@ -580,7 +610,10 @@ insert_between(HnswIndex *index, HnswElement element, HnswElement other)
 		new_edges[new_count++] = element | HNSW_PROTECTED;
 		if (hnsw_replace_list(index, other, 0, edges, count, new_edges,
 							  new_count))
+		{
+			redirect_protected_edge(index, neighbour, other, element);
 			return true;
+		}
 		count = hnsw_read_list(index, other, 0, edges);
 	}
 	return false;

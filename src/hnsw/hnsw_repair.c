@@ -146,42 +146,14 @@ typedef struct Bridge
 } Bridge;
 
 /*
- * Replace a protected edge to a dying element by one to target: for a list
- * that has no room for another protected edge.
+ * Add a protected edge, whatever the number of children.  Nothing is taken out
+ * of a list for it: until the whole group is bridged, all its edges count.
  */
 static bool
-exchange_dying_edge(HnswRepair *repair, HnswElement element,
-					HnswElement target)
-{
-	HnswIndex *index = repair->index;
-	uint32	   old_edges[2 * HNSW_MAX_M];
-	uint32	   new_edges[2 * HNSW_MAX_M];
-
-	for (;;)
-	{
-		uint32 count = hnsw_read_list(index, element, 0, old_edges);
-		uint32 i = 0;
-
-		while (i < count &&
-			   !hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(old_edges[i])))
-			i++;
-		if (i == count)
-			return false;
-		memcpy(new_edges, old_edges, sizeof(uint32) * count);
-		new_edges[i] = target | HNSW_PROTECTED;
-		if (hnsw_replace_list(index, element, 0, old_edges, count, new_edges,
-							  count))
-			return true;
-	}
-}
-
-static bool
-join(HnswRepair *repair, HnswElement element, HnswElement target,
-	 bool exchange)
+join(HnswRepair *repair, HnswElement element, HnswElement target)
 {
 	return hnsw_add_protected_edge(repair->index, element, target,
-								   hnsw_list_capacity(repair->index, 0)) ||
-		   (exchange && exchange_dying_edge(repair, element, target));
+								   hnsw_list_capacity(repair->index, 0));
 }
 
 /*
@@ -207,12 +179,9 @@ bridge_element(void *arg, HnswElement element)
 		return;
 
 	old_context = MemoryContextSwitchTo(repair->context);
-	for (int exchange = 0; exchange <= 1 && !joined; exchange++)
-	{
-		for (int i = bridge->count - 1; i >= 0 && !joined; i--)
-			joined = join(repair, bridge->heads[i], element, exchange) &&
-					 join(repair, element, bridge->heads[i], exchange);
-	}
+	for (int i = bridge->count - 1; i >= 0 && !joined; i--)
+		joined = join(repair, bridge->heads[i], element) &&
+				 join(repair, element, bridge->heads[i]);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(repair->context);
 	if (!joined)
