@@ -11,7 +11,6 @@
 
 #include "base/compat.h"
 #include "types/array_elements.h"
-#include "types/number_io.h"
 
 int
 array_element_count(ArrayType *array)
@@ -38,14 +37,13 @@ numeric_elements(const VectorType *type, ArrayType *array, float *x)
 	{
 		char *text = DatumGetCString(
 			DirectFunctionCall1(numeric_out, elements[i]));
+		const char	*p = text;
 		NumberStatus status;
+		TextError	 error;
 
-		number_parse_float(text, text + strlen(text), &x[i], &status);
-		if (status == NUMBER_OVERFLOW)
-			ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-							errmsg("\"%s\" is out of range for type %s", text,
-								   type->name)));
-		Assert(status != NUMBER_INVALID);
+		if (!element_parse(type, &p, text + strlen(text), &x[i], &status,
+						   &error))
+			report_text_error(type, text, &error, NULL);
 		pfree(text);
 	}
 	pfree(elements);
@@ -64,7 +62,7 @@ array_elements(const VectorType *type, ArrayType *array, float *x)
 
 			for (int i = 0; i < n; i++)
 				x[i] = (float) element[i];
-			return;
+			break;
 		}
 		case FLOAT4OID:
 			memcpy(x, ARR_DATA_PTR(array), sizeof(float) * n);
@@ -74,7 +72,7 @@ array_elements(const VectorType *type, ArrayType *array, float *x)
 			const double *element = (const double *) ARR_DATA_PTR(array);
 
 			for (int i = 0; i < n; i++)
-				x[i] = (float) element[i];
+				x[i] = element_from_double(type, element[i]);
 			break;
 		}
 		case NUMERICOID:

@@ -17,14 +17,16 @@
 #include "types/type_checks.h"
 
 ArrayType *
-average_state(FunctionCallInfo fcinfo, int n, const char *caller)
+average_state(FunctionCallInfo fcinfo, int n, const char *type,
+			  const char *function)
 {
 	ArrayType *state = PG_GETARG_ARRAYTYPE_P(n);
 
 	if (ARR_NDIM(state) != 1 || ARR_DIMS(state)[0] < 1 || ARR_HASNULL(state) ||
 		ARR_ELEMTYPE(state) != FLOAT8OID)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("%s: expected state array", caller)));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("%s_%s: expected state array", type, function)));
 	return state;
 }
 
@@ -102,8 +104,8 @@ PG_FUNCTION_INFO_V1(vector_combine);
 Datum
 vector_combine(PG_FUNCTION_ARGS)
 {
-	ArrayType	 *a = average_state(fcinfo, 0, "vector_combine");
-	ArrayType	 *b = average_state(fcinfo, 1, "vector_combine");
+	ArrayType	 *a = average_state(fcinfo, 0, "vector", "combine");
+	ArrayType	 *b = average_state(fcinfo, 1, "vector", "combine");
 	int			  dim = AVERAGE_DIM(a);
 	double		 *sums;
 	const double *other;

@@ -10,11 +10,11 @@
 #include "utils/array.h"
 
 /*
- * average_state -- argument n, checked to be a state; caller names the
- * function for the error.
+ * average_state -- argument n, checked to be a state; type and function name
+ * the caller for the error.
  */
 extern ArrayType *average_state(FunctionCallInfo fcinfo, int n,
-								const char *caller);
+								const char *type, const char *function);
 
 /* The number of values, and the sums and their number. */
 #define AVERAGE_COUNT(state) (((double *) ARR_DATA_PTR(state))[0])

@@ -71,32 +71,45 @@ float_array_divide(float *result, const float *x, double divisor, int n)
 		result[i] = (float) (x[i] / divisor);
 }
 
-static inline uint32
-exponent_bits(float value)
-{
-	uint32 bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	return bits & 0x7f800000;
-}
-
 bool
-float_array_is_finite(const float *x, int n)
+float_array_is_below(const float *x, int n, float limit)
 {
 	int i = 0;
 
 	for (; i + BLOCK <= n; i += BLOCK)
 	{
-		uint32 bad = 0;
+		int good = 1;
 
 		for (int j = 0; j < BLOCK; j++)
-			bad |= exponent_bits(x[i + j]) == 0x7f800000;
-		if (bad != 0)
+			good &= fabsf(x[i + j]) < limit;
+		if (!good)
 			return false;
 	}
 	for (; i < n; i++)
 	{
-		if (exponent_bits(x[i]) == 0x7f800000)
+		if (!(fabsf(x[i]) < limit))
+			return false;
+	}
+	return true;
+}
+
+bool
+float_array_is_above(const float *x, int n, float limit)
+{
+	int i = 0;
+
+	for (; i + BLOCK <= n; i += BLOCK)
+	{
+		int good = 1;
+
+		for (int j = 0; j < BLOCK; j++)
+			good &= fabsf(x[i + j]) >= limit;
+		if (!good)
+			return false;
+	}
+	for (; i < n; i++)
+	{
+		if (fabsf(x[i]) < limit)
 			return false;
 	}
 	return true;

@@ -23,8 +23,11 @@ extern void float_array_multiply(float *result, const float *a, const float *b,
 extern void float_array_divide(float *result, const float *x, double divisor,
 							   int n);
 
-/* neither NaN nor infinity in x */
-extern bool float_array_is_finite(const float *x, int n);
+/* no NaN and only magnitudes below limit in x; limit may be infinity */
+extern bool float_array_is_below(const float *x, int n, float limit);
+
+/* no magnitudes below limit in x */
+extern bool float_array_is_above(const float *x, int n, float limit);
 
 /* Is there a zero in result, the product of a and b, of two other numbers? */
 extern bool float_array_product_underflows(const float *result, const float *a,

@@ -113,8 +113,10 @@ big_subtract(BigInt *a, const BigInt *b)
 }
 
 uint32
-number_exact_from_binary(uint64 significand, int64 exponent, bool sticky)
+number_exact_from_binary(uint64 significand, int64 exponent, bool sticky,
+						 NumberRounding rounding)
 {
+	bool   to_odd = rounding == ROUND_TO_ODD;
 	uint64 rest;
 	uint64 half;
 	int	   drop = 0;
@@ -125,7 +127,7 @@ number_exact_from_binary(uint64 significand, int64 exponent, bool sticky)
 	if (exponent > 2 * FLOAT_MAX_EXPONENT)
 		return FLOAT_INFINITY_BITS;
 	if (exponent < FLOAT_MIN_EXPONENT - 64)
-		return 0;
+		return to_odd;
 
 	/* 24 significant bits, or as many as a subnormal float has left */
 	while (significand < (UINT64CONST(1) << 23) &&
@@ -140,6 +142,8 @@ number_exact_from_binary(uint64 significand, int64 exponent, bool sticky)
 	if (drop == 64)
 	{
 		/* all of it is below the last bit of the smallest float */
+		if (to_odd)
+			return 1;
 		half = UINT64CONST(1) << 63;
 		return exponent + drop == FLOAT_MIN_EXPONENT &&
 			   (significand > half || (significand == half && sticky));
@@ -151,8 +155,10 @@ number_exact_from_binary(uint64 significand, int64 exponent, bool sticky)
 		rest = significand & ((half << 1) - 1);
 		significand >>= drop;
 		exponent += drop;
-		if (rest > half ||
-			(rest == half && (sticky || (significand & 1) != 0)))
+		if (to_odd)
+			significand |= rest != 0 || sticky;
+		else if (rest > half ||
+				 (rest == half && (sticky || (significand & 1) != 0)))
 			significand++; /* 2^24 is right for the sum below */
 	}
 
@@ -164,7 +170,8 @@ number_exact_from_binary(uint64 significand, int64 exponent, bool sticky)
 }
 
 uint32
-number_exact_from_decimal(const char *p, const char *end, int64 exponent)
+number_exact_from_decimal(const char *p, const char *end, int64 exponent,
+						  NumberRounding rounding)
 {
 	BigInt numerator;
 	BigInt denominator;
@@ -212,7 +219,7 @@ number_exact_from_decimal(const char *p, const char *end, int64 exponent)
 	if (digits + exponent > 40)
 		return FLOAT_INFINITY_BITS;
 	if (digits + exponent < -45)
-		return 0;
+		return rounding == ROUND_TO_ODD;
 
 	denominator.count = 1;
 	denominator.limb[0] = 1;
@@ -238,5 +245,6 @@ number_exact_from_decimal(const char *p, const char *end, int64 exponent)
 		}
 		big_shift(&numerator, 1);
 	}
-	return number_exact_from_binary(quotient, -shift, numerator.count != 0);
+	return number_exact_from_binary(quotient, -shift, numerator.count != 0,
+									rounding);
 }

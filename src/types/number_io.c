@@ -293,7 +293,7 @@ decimal_slow(const char *p, const char *end, int64 exponent)
 	}
 	if (decimal_to_float(significand, scale, truncated, &bits))
 		return bits;
-	return number_exact_from_decimal(p, end, exponent);
+	return number_exact_from_decimal(p, end, exponent, ROUND_TO_NEAREST);
 }
 
 /* Does the text at p begin with the lower-case word, in any case? */
@@ -348,7 +348,7 @@ scan_exponent(const char *p, int64 *exponent)
  * Returns p itself if that is no number.
  */
 static const char *
-hexadecimal(const char *p, uint32 *bits)
+hexadecimal(const char *p, NumberRounding rounding, uint32 *bits)
 {
 	const char *digit;
 	uint64		significand = 0;
@@ -393,7 +393,8 @@ hexadecimal(const char *p, uint32 *bits)
 		if (after != digit + 1)
 			digit = after;
 	}
-	*bits = number_exact_from_binary(significand, exponent + written, sticky);
+	*bits = number_exact_from_binary(significand, exponent + written, sticky,
+									 rounding);
 	return digit;
 }
 
@@ -492,7 +493,7 @@ number_parse_float(const char *start, const char *end, float *value,
 	}
 	else if (unlikely((*p | 0x20) == 'x') && p == digits + 1 && *digits == '0')
 	{
-		const char *after = hexadecimal(p + 1, &bits);
+		const char *after = hexadecimal(p + 1, ROUND_TO_NEAREST, &bits);
 
 		if (after != p + 1)
 		{
@@ -521,6 +522,32 @@ done:
 	else if (unlikely(bits == 0) && !is_written_zero(digits, p))
 		*status = NUMBER_UNDERFLOW;
 	return p;
+}
+
+float
+number_parse_to_odd(const char *p)
+{
+	uint32		sign = (uint32) (*p == '-') << 31;
+	const char *digits;
+	int64		exponent = 0;
+	uint32		bits;
+
+	p += (*p == '-') | (*p == '+');
+	if (p[0] == '0' && (p[1] | 0x20) == 'x' &&
+		hexadecimal(p + 2, ROUND_TO_ODD, &bits) != p + 2)
+		return float_from_bits(bits | sign);
+
+	digits = p;
+	while (is_digit(*p))
+		p++;
+	if (*p == '.')
+		p++;
+	while (is_digit(*p))
+		p++;
+	if ((*p | 0x20) == 'e')
+		scan_exponent(p + 1, &exponent);
+	bits = number_exact_from_decimal(digits, p, exponent, ROUND_TO_ODD);
+	return float_from_bits(bits | sign);
 }
 
 /*

@@ -36,6 +36,16 @@ extern const char *number_parse_float(const char *p, const char *end,
 									  float *value, NumberStatus *status);
 
 /*
+ * number_parse_to_odd -- the number at p, which number_parse_float has found
+ * to be finite, rounded to odd.
+ *
+ * That is the number itself if a float4 can hold it, else the float4 next to
+ * it, above or below, whose last bit is set: rounding that to fewer bits gives
+ * what rounding the number itself gives.  Slow.
+ */
+extern float number_parse_to_odd(const char *p);
+
+/*
  * number_print_float -- write the shortest digits that read back as value.
  *
  * Returns the number of characters, at most NUMBER_MAX_CHARS; no zero byte is

@@ -11,6 +11,7 @@
 #include "base/compat.h"
 #include "types/float_array.h"
 #include "types/soft_error.h"
+#include "types/sparsevec.h"
 #include "types/type_checks.h"
 
 bool
@@ -38,27 +39,119 @@ check_typmod(int32 typmod, int dim, Node *context)
 	return true;
 }
 
-bool
-check_element(const VectorType *type, float value, Node *context)
+static bool
+report_nan(const VectorType *type, Node *context)
 {
-	if (unlikely(isnan(value)))
-		ereturn(context, false,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("NaN not allowed in %s", type->name)));
-	if (unlikely(isinf(value)))
-		ereturn(context, false,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("infinite value not allowed in %s", type->name)));
-	return true;
+	ereturn(context, false,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("NaN not allowed in %s", type->name)));
+}
+
+static bool
+report_infinite(const VectorType *type, Node *context)
+{
+	ereturn(context, false,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("infinite value not allowed in %s", type->name)));
+}
+
+static bool
+report_out_of_range(const VectorType *type, const char *number, int bytes,
+					Node *context)
+{
+	ereturn(context, false,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("\"%.*s\" is out of range for type %s", bytes, number,
+					type->name)));
 }
 
 void
 check_elements(const VectorType *type, const float *x, int n)
 {
-	if (likely(float_array_is_finite(x, n)))
+	if (likely(float_array_is_below(x, n, type->limit)))
 		return;
 	for (int i = 0; i < n; i++)
-		check_element(type, x[i], NULL);
+	{
+		char number[NUMBER_PRINT_ROOM];
+
+		if (isnan(x[i]))
+			report_nan(type, NULL);
+		else if (isinf(x[i]))
+			report_infinite(type, NULL);
+		else if (fabsf(x[i]) >= type->limit)
+			report_out_of_range(type, number, number_print_float(x[i], number),
+								NULL);
+	}
+}
+
+static bool
+report_syntax(const VectorType *type, const char *text, const char *detail,
+			  Node *context)
+{
+	ereturn(context, false,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("invalid input syntax for type %s: \"%s\"", type->name,
+					text),
+			 detail != NULL ? errdetail_internal("%s", detail) : 0));
+}
+
+bool
+report_too_many_elements(const VectorType *type, Node *context)
+{
+	ereturn(context, false,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("%s cannot have more than %d non-zero elements",
+					type->name, SPARSEVEC_MAX_NNZ)));
+}
+
+bool
+report_index_out_of_bounds(const VectorType *type, Node *context)
+{
+	ereturn(context, false,
+			(errcode(ERRCODE_DATA_EXCEPTION),
+			 errmsg("%s index out of bounds", type->name)));
+}
+
+bool
+report_text_error(const VectorType *type, const char *text,
+				  const TextError *error, Node *context)
+{
+	switch (error->status)
+	{
+		case TEXT_OK:
+			break;
+		case TEXT_SYNTAX:
+			return report_syntax(type, text, NULL, context);
+		case TEXT_BAD_START:
+			return report_syntax(
+				type, text,
+				type->element_bytes > 0
+					? "Vector contents must start with \"[\"."
+					: "Vector contents must start with \"{\".",
+				context);
+		case TEXT_UNEXPECTED_END:
+			return report_syntax(type, text, "Unexpected end of input.",
+								 context);
+		case TEXT_JUNK:
+			return report_syntax(type, text, "Junk after closing right brace.",
+								 context);
+		case TEXT_JUNK_AFTER_DIM:
+			return report_syntax(type, text, "Junk after closing.", context);
+		case TEXT_NUMBER_OUT_OF_RANGE:
+			return report_out_of_range(type, error->number,
+									   error->number_bytes, context);
+		case TEXT_NAN:
+			return report_nan(type, context);
+		case TEXT_INFINITE:
+			return report_infinite(type, context);
+		case TEXT_DIMENSIONS:
+			return check_dim(type, error->dim, context);
+		case TEXT_TOO_MANY_ELEMENTS:
+			return report_too_many_elements(type, context);
+		case TEXT_INDEX_OUT_OF_BOUNDS:
+			return report_index_out_of_bounds(type, context);
+	}
+	return false;
 }
 
 void

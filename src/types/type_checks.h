@@ -12,15 +12,8 @@
 #include "utils/array.h"
 
 #include "base/compat.h"
-
-/* A type as messages and limits know it. */
-typedef struct VectorType
-{
-	const char *name;
-	int			max_dim;
-} VectorType;
-
-extern const VectorType vector_type;
+#include "types/element_text.h"
+#include "types/vector_type.h"
 
 /* 1 <= dim <= max_dim */
 extern bool check_dim(const VectorType *type, int64 dim, Node *context);
@@ -28,12 +21,34 @@ extern bool check_dim(const VectorType *type, int64 dim, Node *context);
 /* dim == typmod, unless that is -1 */
 extern bool check_typmod(int32 typmod, int dim, Node *context);
 
-/* neither NaN nor infinite; the array form names the first bad element */
-extern bool check_element(const VectorType *type, float value, Node *context);
+/* all finite as elements of the type; an error is about the first that is not */
 extern void check_elements(const VectorType *type, const float *x, int n);
+
+/*
+ * element_from_double -- value as a float4 that rounds to the same element as
+ * value itself; infinity if a float4 cannot hold it.
+ */
+static inline float
+element_from_double(const VectorType *type, double value)
+{
+	return type->element_bytes == sizeof(half) ? double_to_odd(value)
+											   : (float) value;
+}
+
+/*
+ * report_text_error -- what a parser has found wrong with text; always false.
+ * Errors are of syntax (22P02), range (22003), value or missing dimensions
+ * (22000) and limits (54000).
+ */
+extern bool report_text_error(const VectorType *type, const char *text,
+							  const TextError *error, Node *context);
 
 /* the reserved field of the binary formats */
 extern void check_unused(uint32 unused);
+
+/* sparse: at most SPARSEVEC_MAX_NNZ elements */
+extern bool report_too_many_elements(const VectorType *type, Node *context);
+extern bool report_index_out_of_bounds(const VectorType *type, Node *context);
 
 /* both operands have the same number of dimensions */
 pg_noreturn extern void report_dims_differ(const VectorType *type, int a,

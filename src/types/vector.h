@@ -35,9 +35,6 @@ typedef struct Vector
 /* A vector of dim zeros in the current memory context. */
 extern Vector *InitVector(int dim);
 
-/* The same with uninitialized elements. */
-extern Vector *vector_alloc(int dim);
-
 /*
  * The exact distances of the SQL operators on raw arrays, also used by the
  * access methods for rerank, so that both agree to the last bit.
@@ -48,5 +45,8 @@ extern double vector_negative_inner_product_raw(const float *a, const float *b,
 extern double vector_cosine_distance_raw(const float *a, const float *b,
 										 int dim);
 extern double vector_l1_distance_raw(const float *a, const float *b, int dim);
+
+/* Equal vectors have equal hashes. */
+extern uint64 vector_hash_raw(const float *x, int dim, uint64 seed);
 
 #endif /* VECTOR_H */
