@@ -6,7 +6,8 @@ DROP SCHEMA IF EXISTS types_test CASCADE;
 CREATE SCHEMA types_test;
 SET search_path = types_test, public;
 
--- the value of an expression as text, or its error
+-- the value of an expression as text, or its error; @ is the type that a
+-- script was run for (SET types_test.type)
 CREATE FUNCTION attempt(expression text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	result text;
@@ -14,12 +15,22 @@ DECLARE
 	message text;
 	detail text;
 BEGIN
-	EXECUTE 'SELECT (' || expression || ')::text' INTO result;
+	EXECUTE 'SELECT (' || replace(expression, '@', coalesce(current_setting('types_test.type', true), '@')) || ')::text' INTO result;
 	RETURN result;
 EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE,
 		message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL;
 	RETURN state || ' ' || message || coalesce(' / ' || nullif(detail, ''), '');
+END$$;
+
+-- what a statement that returns nothing comes to: errors outside of functions
+-- name the file that they are in, which is another one everywhere
+CREATE FUNCTION attempt_statement(statement text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE statement;
+	RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
 END$$;
 
 -- the same for each literal of a type

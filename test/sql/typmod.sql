@@ -5,6 +5,10 @@
 SELECT * FROM attempt_all($$NULL::vector(1)$$, $$NULL::vector(16000)$$, $$NULL::vector(0)$$, $$NULL::vector(-1)$$, $$NULL::vector(16001)$$,
 	$$NULL::vector(1, 2)$$, $$NULL::vector(a)$$, $$NULL::vector(1.5)$$, $$NULL::vector(99999999999)$$);
 SELECT * FROM attempt_all($$vector_typmod_in('{3}')$$, $$vector_typmod_in('{}')$$, $$vector_typmod_in('{1,2}')$$, $$vector_typmod_in('{NULL}')$$, $$vector_typmod_in('{{1}}')$$);
+SELECT t, attempt(format('NULL::%s(%s)', t, n)) FROM (VALUES ('halfvec', 16000), ('sparsevec', 1000000000)) x(t, largest), unnest(ARRAY[1, largest, 0, -1, largest + 1]) n;
+SELECT halfvec_typmod_in('{16000}'), sparsevec_typmod_in('{1000000000}'), format_type('halfvec'::regtype, 3), format_type('sparsevec'::regtype, 3);
+SELECT * FROM attempt_all($$'[1,2]'::halfvec(2)$$, $$'[1,2]'::halfvec::halfvec(3)$$, $$halfvec('[1,2]'::halfvec, 3, false)$$, $$'{1,2}'::real[]::halfvec(3)$$, $$'[1,2]'::vector::halfvec(3)$$, $$'{}/2'::sparsevec::halfvec(3)$$,
+	$$'{}/2'::sparsevec(2)$$, $$'{}/2'::sparsevec::sparsevec(3)$$, $$sparsevec('{}/2'::sparsevec, 3, false)$$, $$'{1,2}'::real[]::sparsevec(3)$$, $$'[1,2]'::vector::sparsevec(3)$$, $$'[1,2]'::halfvec::sparsevec(3)$$, $$'{}/2'::sparsevec::vector(3)$$, $$'[1,2]'::halfvec::vector(3)$$);
 
 SELECT * FROM attempt_all($$'[1,2]'::vector(2)$$, $$'[1,2]'::vector(3)$$, $$'[1,2]'::vector::vector(3)$$, $$'[1,2]'::vector(2)::vector(1)$$,
 	$$vector('[1,2]'::vector, 2, true)$$, $$vector('[1,2]'::vector, 3, false)$$, $$vector('[1,2]'::vector, -1, true)$$, $$'{1,2}'::real[]::vector(3)$$);

@@ -1,4 +1,4 @@
--- casts between vector and arrays
+-- casts of the vector types and arrays
 \getenv input PG_ABS_SRCDIR
 \set helpers :input '/helpers/types.sql'
 \i :helpers
@@ -27,3 +27,19 @@ INSERT INTO target (v) SELECT ARRAY[3, 4]::float8[];
 SELECT * FROM target;
 CREATE FUNCTION total(real[]) RETURNS real LANGUAGE sql AS 'SELECT sum(x) FROM unnest($1) x';
 SELECT total('[1,2]'::vector), attempt($$vector_norm(ARRAY[3, 4])$$);
+
+-- the same checks for the other types
+SELECT t, e, attempt(replace(e, '@', t)) FROM unnest(ARRAY['halfvec', 'sparsevec']) t, unnest(ARRAY[
+	$$ARRAY[1, 0, -2]::@$$, $$'{1.5,-0,6e-8,65504}'::real[]::@$$, $$'{0.1,1e-300,0,-1e-300}'::float8[]::@$$, $$'{0.1,0.0,12345}'::numeric[]::@$$,
+	$$'{}'::int[]::@$$, $$'{1,NULL}'::int[]::@$$, $$'{NULL}'::numeric[]::@$$, $$'{{1,2}}'::int[]::@$$, $$'{{1},{2}}'::real[]::@$$,
+	$$'{1,NaN}'::real[]::@$$, $$'{Infinity}'::real[]::@$$, $$'{-Infinity,NaN}'::float8[]::@$$, $$'{NaN}'::numeric[]::@$$, $$'{1e39}'::float8[]::@$$, $$'{1e39}'::numeric[]::@$$,
+	$$'{65519.99}'::float8[]::@$$, $$'{65520}'::float8[]::@$$, $$'{-65520}'::real[]::@$$, $$ARRAY[-100000]::@$$, $$'{1e30}'::real[]::@$$, $$'{65520}'::numeric[]::@$$,
+	$$'{1,2}'::int[]::@(1)$$, $$array_to_@('{1,2}'::real[], 3, true)$$, $$length(array_fill(1, ARRAY[16000])::@::text)$$, $$array_fill(1, ARRAY[16001])::@$$, $$'{1}'::bigint[]::@$$]) e;
+
+-- between the types
+SELECT '[1,0,-2.5]'::vector::halfvec, '[1,0,-2.5]'::vector::sparsevec, '[1,0,-2.5]'::halfvec::vector, '[1,0,-2.5]'::halfvec::sparsevec, '{1:1,3:-2.5}/3'::sparsevec::vector, '{1:1,3:-2.5}/3'::sparsevec::halfvec, '[0.1,-0]'::halfvec::real[];
+SELECT * FROM attempt_all($$'[65519.9,2.98023225e-8,2.98e-8,2049]'::vector::halfvec$$, $$'[65520]'::vector::halfvec$$, $$'[1,-1e30]'::vector::halfvec$$, $$'{2:65520}/3'::sparsevec::halfvec$$, $$'{1:1e-10}/2'::sparsevec::halfvec$$, $$'[0,-0,0]'::vector::sparsevec$$,
+	$$'{1:1}/16001'::sparsevec::vector$$, $$'{1:1}/1000000000'::sparsevec::halfvec$$, $$vector_dims('{16000:1}/16000'::sparsevec::vector)$$, $$l2_norm(array_fill(0::float8, ARRAY[20000])::sparsevec)$$, $$'{1:1}/2'::sparsevec::real[]$$, $$'[1]'::halfvec::bit(1)$$);
+CREATE TABLE every_type (v vector, h halfvec, s sparsevec);
+INSERT INTO every_type VALUES ('[1,0]'::halfvec, '{1:1}/2'::sparsevec, '[1,0]'::vector), ('{2:1}/2'::sparsevec, '[1,0]'::vector, '[1,0]'::halfvec);
+SELECT *, v = h, v = s, h = s FROM every_type;
