@@ -47,6 +47,8 @@ extern double random_normal(void);
 extern void kernels_tests(void);
 extern void sq8_tests(void);
 extern void rotation_tests(void);
+extern void text_tests(void);
+extern void array_tests(void);
 
 /* Run body once with every table this CPU has, its name in check_group. */
 extern void with_each_isa(void (*body)(void));

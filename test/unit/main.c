@@ -111,6 +111,8 @@ main(void)
 	kernels_tests();
 	sq8_tests();
 	rotation_tests();
+	text_tests();
+	array_tests();
 
 	printf("1..%d\n", groups_run);
 	return groups_failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;

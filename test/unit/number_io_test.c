@@ -7,21 +7,19 @@
  * characters; writing agrees with PostgreSQL's own shortest digits and is read
  * back as it was.
  *
- * A program of its own, since it needs the server's static libraries:
+ * A program of its own, since it needs the server's static libraries; part of
+ * "make check" where they are.
  *
- *	gcc -O2 -fwrapv -D_GNU_SOURCE -Isrc -I$(pg_config --includedir-server) \
- *		test/unit/number_io_test.c src/types/number_io.c \
- *		src/types/number_exact.c -L$(pg_config --pkglibdir) \
- *		-L$(pg_config --libdir) -lpgcommon -lpgport -lm -o number_io_test
- *
- *	number_io_test			a million of each kind, prints its seed
- *	SEED=n number_io_test	repeats a run
- *	number_io_test all		writes and reads back every float4 (two minutes)
+ *	build/number_io_test			a million of each kind, prints its seed
+ *	SEED=n build/number_io_test		repeats a run
+ *	build/number_io_test all		writes and reads back every float4 (two
+ *									minutes)
  */
 #include "c.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <fenv.h>
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
@@ -126,6 +124,34 @@ expected_value(const char *text, char **end, NumberStatus *status)
 	return expected;
 }
 
+/*
+ * number_parse_to_odd against strtof, which rounds as the environment says: of
+ * the numbers below and above the text, if they differ, the odd one.
+ */
+static void
+check_to_odd(const char *text)
+{
+	float below;
+	float above;
+	float expected;
+	float value;
+
+	fesetround(FE_DOWNWARD);
+	below = strtof(text, NULL);
+	fesetround(FE_UPWARD);
+	above = strtof(text, NULL);
+	fesetround(FE_TONEAREST);
+	expected = (bits_of(below) & 1) != 0 ? below : above;
+	/* what rounds to infinity or zero, either way, is left to the caller */
+	if (isinf(below) || isinf(above))
+		return;
+
+	value = number_parse_to_odd(text);
+	if (bits_of(value) != bits_of(expected) && failures++ < MAX_REPORT)
+		printf("# \"%s\" to odd: value %08x, not %08x\n", text, bits_of(value),
+			   bits_of(expected));
+}
+
 /* The text is copied to memory that ends with it, for address sanitizers. */
 static void
 check_reading(const char *text)
@@ -152,6 +178,9 @@ check_reading(const char *text)
 				   text, bits_of(value), bits_of(expected), (int) (end - copy),
 				   (int) (expected_end - copy), status, expected_status);
 	}
+	else if (status == NUMBER_OK && isfinite(value) &&
+			 strpbrk(text, "xX") == NULL && random_below(4) == 0)
+		check_to_odd(copy);
 	free(copy);
 }
 
