@@ -15,13 +15,16 @@
 
 #include "distance/distance.h"
 #include "hnsw/hnsw.h"
+#include "types/bitvec.h"
 
 /*
  * Allowance for float32 rounding in the operator's own distance, relative to
  * its value: the accumulated error of a sum of up to 16,000 terms in 16 or
- * more lanes.
+ * more lanes.  Where the code's distance comes from the same sum, only its
+ * conversion to a float is left.
  */
 #define OPERATOR_ROUNDING 1e-5
+#define FLOAT_ROUNDING	  2e-7
 
 /*
  * Vectors of few dimensions are kept as floats: next to their lists they are
@@ -48,9 +51,23 @@
 uint32
 hnsw_code_bytes(HnswCodeKind kind, uint32 dimensions)
 {
-	if (kind == HNSW_CODE_FLOAT)
-		return sizeof(float) * dimensions;
+	switch (kind)
+	{
+		case HNSW_CODE_FLOAT:
+			return sizeof(float) * dimensions;
+		case HNSW_CODE_BITS:
+			return INTALIGN((dimensions + 7) / 8);
+		case HNSW_CODE_SQ8:
+			break;
+	}
 	return INTALIGN(SQ8_CODE_BYTES(dimensions));
+}
+
+uint32
+hnsw_max_dimensions(const VectorOpclass *opclass)
+{
+	return opclass->type->kind == VALUE_BITS ? HNSW_MAX_BITS
+											 : HNSW_MAX_DIMENSIONS;
 }
 
 void
@@ -62,7 +79,16 @@ hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 	coder->dimensions = dimensions;
 	coder->seed = seed;
 	coder->normalize = opclass->metric == METRIC_COSINE;
-	coder->floats = palloc(sizeof(float) * dimensions);
+	coder->rounding = OPERATOR_ROUNDING;
+	if (encoding.kind == HNSW_CODE_BITS)
+		coder->rounding = opclass->metric == METRIC_JACCARD ? FLOAT_ROUNDING
+															: 0;
+	else if (encoding.kind == HNSW_CODE_FLOAT && opclass->type->exact_floats &&
+			 !coder->normalize)
+		coder->rounding = FLOAT_ROUNDING;
+	coder->floats = opclass->type->kind == VALUE_FLOATS
+						? palloc(sizeof(float) * dimensions)
+						: NULL;
 	if (encoding.rotated)
 		rotation_init(&coder->rotation, dimensions, seed,
 					  palloc(ROTATION_SIGN_BYTES(dimensions)));
@@ -78,6 +104,9 @@ hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 			break;
 		case METRIC_L1:
 			coder->metric = SQ8_L1;
+			break;
+		case METRIC_HAMMING:
+		case METRIC_JACCARD:
 			break;
 	}
 }
@@ -125,9 +154,16 @@ code_floats(const HnswCoder *coder, const void *value, float *work)
 bool
 hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 {
-	const float *x = code_floats(coder, value, coder->floats);
+	const float *x;
 	Sq8Code		*sq8 = (Sq8Code *) code;
 
+	if (coder->encoding.kind == HNSW_CODE_BITS)
+	{
+		memcpy(code, coder->opclass.type->bits(value),
+			   (coder->dimensions + 7) / 8);
+		return true;
+	}
+	x = code_floats(coder, value, coder->floats);
 	if (x == NULL)
 		return false;
 	if (coder->encoding.kind == HNSW_CODE_FLOAT)
@@ -148,10 +184,22 @@ hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 bool
 hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
 {
-	return memcmp(a, b,
-				  coder->encoding.kind == HNSW_CODE_FLOAT
-					  ? sizeof(float) * coder->dimensions
-					  : SQ8_CODE_BYTES(coder->dimensions)) == 0;
+	Size bytes = SQ8_CODE_BYTES(coder->dimensions);
+
+	/* not what pads a code */
+	if (coder->encoding.kind == HNSW_CODE_FLOAT)
+		bytes = sizeof(float) * coder->dimensions;
+	else if (coder->encoding.kind == HNSW_CODE_BITS)
+		bytes = (coder->dimensions + 7) / 8;
+	return memcmp(a, b, bytes) == 0;
+}
+
+float
+hnsw_bits_distance(const HnswCoder *coder, const uint8 *a, const uint8 *b)
+{
+	if (coder->opclass.metric == METRIC_HAMMING)
+		return bit_hamming_distance_raw(a, b, coder->dimensions);
+	return bit_jaccard_distance_raw(a, b, coder->dimensions);
 }
 
 float
@@ -190,12 +238,31 @@ prepare_query(HnswQuery *query, const HnswCoder *coder, const float *x)
 		query->sq8.residual += ROTATION_ROUNDING * query->sq8.norm;
 }
 
+/* The same for bits. */
+static void
+prepare_bits_query(HnswQuery *query, const HnswCoder *coder, const uint8 *bits)
+{
+	query->coder = coder;
+	query->bits = bits != NULL ? bits : palloc0((coder->dimensions + 7) / 8);
+}
+
 void
 hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
 {
-	float		*work = palloc0(sizeof(float) * coder->dimensions);
-	const float *x = value == NULL ? NULL : code_floats(coder, value, work);
+	float		*work;
+	const float *x;
 
+	if (coder->encoding.kind == HNSW_CODE_BITS)
+	{
+		query->value = value;
+		prepare_bits_query(query, coder,
+						   value == NULL ? NULL
+										 : coder->opclass.type->bits(value));
+		return;
+	}
+
+	work = palloc0(sizeof(float) * coder->dimensions);
+	x = value == NULL ? NULL : code_floats(coder, value, work);
 	query->value = x == NULL ? NULL : value;
 	/* without an order any query serves to walk the graph */
 	prepare_query(query, coder, x == NULL ? work : x);
@@ -205,9 +272,19 @@ void
 hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
 						  const HnswCode *code)
 {
-	float *x = palloc(sizeof(float) * coder->dimensions);
+	float *x;
 
 	query->value = NULL;
+	if (coder->encoding.kind == HNSW_CODE_BITS)
+	{
+		uint8 *bits = palloc((coder->dimensions + 7) / 8);
+
+		memcpy(bits, code, (coder->dimensions + 7) / 8);
+		prepare_bits_query(query, coder, bits);
+		return;
+	}
+
+	x = palloc(sizeof(float) * coder->dimensions);
 	if (coder->encoding.kind == HNSW_CODE_FLOAT)
 		memcpy(x, code, sizeof(float) * coder->dimensions);
 	else
@@ -306,11 +383,14 @@ HnswEncoding
 hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
 					 uint64 seed, const void *const *values, int count)
 {
+	HnswEncoding bits = {HNSW_CODE_BITS, false};
 	HnswEncoding floats = {HNSW_CODE_FLOAT, false};
 	HnswEncoding plain = {HNSW_CODE_SQ8, false};
 	HnswEncoding rotated = {HNSW_CODE_SQ8, opclass->metric != METRIC_L1};
 	HnswCoder	 coder;
 
+	if (opclass->type->kind == VALUE_BITS)
+		return bits;
 	if (dimensions <= MAX_SMALL_DIMENSIONS)
 		return floats;
 	if (count == 0)
@@ -337,10 +417,10 @@ hnsw_check_dimensions(const HnswCoder *coder, const void *value)
 	int dimensions = coder->opclass.type->dimensions(value);
 
 	if (dimensions != (int) coder->dimensions)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("different %s dimensions %d and %u",
-							   coder->opclass.type->name, dimensions,
-							   coder->dimensions)));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION),
+				 errmsg("different %s %d and %u", coder->opclass.type->measure,
+						dimensions, coder->dimensions)));
 }
 
 uint64
@@ -369,13 +449,13 @@ operator_distance(const HnswCoder *coder, double code_distance)
 	return code_distance;
 }
 
-/* How far the operator's float32 result may be off; 1 - x rounds like 1. */
+/* How far the operator's own result may be off; 1 - x rounds like 1. */
 static inline double
 operator_rounding(const HnswCoder *coder, double distance)
 {
 	if (coder->opclass.metric == METRIC_COSINE)
-		return OPERATOR_ROUNDING;
-	return fabs(distance) * OPERATOR_ROUNDING;
+		return coder->rounding;
+	return fabs(distance) * coder->rounding;
 }
 
 double

@@ -5,6 +5,9 @@
 #ifndef HNSW_CODE_H
 #define HNSW_CODE_H
 
+#include <float.h>
+#include <math.h>
+
 #include "hnsw/hnsw_format.h"
 #include "index/opclass.h"
 #include "quantize/rotation.h"
@@ -20,14 +23,20 @@ typedef struct HnswEncoding
 	bool		 rotated; /* only HNSW_CODE_SQ8 */
 } HnswEncoding;
 
-/* A code: Sq8Code or float[dimensions], as the encoding says. */
+/* A code: Sq8Code, float[dimensions] or bits, as the encoding says. */
 typedef struct HnswCode HnswCode;
 
 /* Bytes of a code, a multiple of 4. */
 extern uint32 hnsw_code_bytes(HnswCodeKind kind, uint32 dimensions);
 
-/* An 8-bit code has to fit a page; floats are not used where they do not. */
+/*
+ * A code has to fit a page: 8 bits a dimension, or one; floats are not used
+ * where they do not.
+ */
 #define HNSW_MAX_DIMENSIONS (HNSW_PAGE_CAPACITY - SQ8_CODE_BYTES(0))
+#define HNSW_MAX_BITS		64000
+
+extern uint32 hnsw_max_dimensions(const VectorOpclass *opclass);
 
 /*
  * The encoding for vectors like these: `count` values, which may be 0.
@@ -41,7 +50,8 @@ typedef struct HnswCoder
 {
 	VectorOpclass opclass;
 	HnswEncoding  encoding;
-	Sq8Metric	  metric; /* of the codes; cosine is L2 on the sphere */
+	Sq8Metric	  metric;	/* of float codes; cosine is L2 on the sphere */
+	double		  rounding; /* of the operator against the code's distance */
 	uint32		  dimensions;
 	uint64		  seed;
 	bool		  normalize;
@@ -54,6 +64,7 @@ typedef struct HnswQuery
 	const HnswCoder *coder;
 	const void		*value;	 /* detoasted value; NULL: no order wanted */
 	const float		*floats; /* what its code would be made of */
+	const uint8		*bits;	 /* the same for HNSW_CODE_BITS */
 	Sq8Query		 sq8;	 /* HNSW_CODE_SQ8 */
 } HnswQuery;
 
@@ -97,9 +108,24 @@ extern double hnsw_lower_bound(const HnswCoder *coder, float estimate,
 extern double hnsw_upper_bound(const HnswCoder *coder, float estimate,
 							   float error);
 
-/* Distance of floats in the unit of the codes' metric; never NaN. */
+/*
+ * Distances of codes that are the values themselves, in the unit of the codes'
+ * metric; never NaN.
+ */
 extern float hnsw_float_distance(const HnswCoder *coder, const float *a,
 								 const float *b);
+extern float hnsw_bits_distance(const HnswCoder *coder, const uint8 *a,
+								const uint8 *b);
+
+/* Bound of their error, beyond the operator's rounding. */
+static inline float
+hnsw_value_error(float distance)
+{
+	/* where floats lose what the operator computes in double */
+	if (unlikely(fabsf(distance) < 1e-15f))
+		return 1e-15f;
+	return unlikely(fabsf(distance) > 1e37f) ? FLT_MAX : 0;
+}
 
 /*
  * Estimated distance between a query and a code, in the unit of the codes'
@@ -108,14 +134,24 @@ extern float hnsw_float_distance(const HnswCoder *coder, const float *a,
 static inline float
 hnsw_query_distance(const HnswQuery *query, const HnswCode *code, float *error)
 {
-	if (query->coder->encoding.kind == HNSW_CODE_SQ8)
+	float distance;
+
+	switch (query->coder->encoding.kind)
 	{
-		*error = sq8_error_bound(&query->sq8, (const Sq8Code *) code);
-		return sq8_query_distance(&query->sq8, (const Sq8Code *) code);
+		case HNSW_CODE_SQ8:
+			*error = sq8_error_bound(&query->sq8, (const Sq8Code *) code);
+			return sq8_query_distance(&query->sq8, (const Sq8Code *) code);
+		case HNSW_CODE_FLOAT:
+			distance = hnsw_float_distance(query->coder, query->floats,
+										   (const float *) code);
+			*error = hnsw_value_error(distance);
+			return distance;
+		case HNSW_CODE_BITS:
+			*error = 0;
+			return hnsw_bits_distance(query->coder, query->bits,
+									  (const uint8 *) code);
 	}
-	*error = 0;
-	return hnsw_float_distance(query->coder, query->floats,
-							   (const float *) code);
+	pg_unreachable();
 }
 
 /* The same between two codes. */
@@ -123,10 +159,19 @@ static inline float
 hnsw_code_distance(const HnswCoder *coder, const HnswCode *a,
 				   const HnswCode *b)
 {
-	if (coder->encoding.kind == HNSW_CODE_SQ8)
-		return sq8_code_distance(coder->metric, (const Sq8Code *) a,
-								 (const Sq8Code *) b, coder->dimensions);
-	return hnsw_float_distance(coder, (const float *) a, (const float *) b);
+	switch (coder->encoding.kind)
+	{
+		case HNSW_CODE_SQ8:
+			return sq8_code_distance(coder->metric, (const Sq8Code *) a,
+									 (const Sq8Code *) b, coder->dimensions);
+		case HNSW_CODE_FLOAT:
+			return hnsw_float_distance(coder, (const float *) a,
+									   (const float *) b);
+		case HNSW_CODE_BITS:
+			return hnsw_bits_distance(coder, (const uint8 *) a,
+									  (const uint8 *) b);
+	}
+	pg_unreachable();
 }
 
 #endif /* HNSW_CODE_H */

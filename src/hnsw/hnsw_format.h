@@ -224,8 +224,9 @@ StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 80, "on-disk format");
 
 typedef enum HnswCodeKind
 {
-	HNSW_CODE_SQ8 = 1,	/* 8 bits a dimension, see quantize/sq8.h */
-	HNSW_CODE_FLOAT = 2 /* float4 a dimension */
+	HNSW_CODE_SQ8 = 1,	 /* 8 bits a dimension, see quantize/sq8.h */
+	HNSW_CODE_FLOAT = 2, /* float4 a dimension */
+	HNSW_CODE_BITS = 3	 /* a bit a dimension, as in the value */
 } HnswCodeKind;
 
 /*

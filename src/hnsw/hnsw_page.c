@@ -10,6 +10,7 @@
 #include "access/xlog.h"
 #include "access/xloginsert.h"
 #include "catalog/index.h"
+#include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/lmgr.h"
@@ -28,6 +29,7 @@ typedef struct HnswCache
 	uint32		  ef_construction;
 	uint32		  code_bytes;
 	uint64		  seed;
+	VectorMetric  metric;
 	HnswEncoding  encoding;
 	HnswDirectory directory; /* last: variable length */
 } HnswCache;
@@ -149,12 +151,11 @@ check_metapage(Relation rel, Page page)
 				 HNSW_FORMAT_VERSION),
 			 errhint("Please REINDEX it.")));
 
-	if (meta->dimensions < 1 || meta->dimensions > HNSW_MAX_DIMENSIONS ||
+	if (meta->dimensions < 1 || meta->dimensions > HNSW_MAX_BITS ||
 		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
-		(meta->code_kind != HNSW_CODE_SQ8 &&
-		 meta->code_kind != HNSW_CODE_FLOAT) ||
+		meta->code_kind < HNSW_CODE_SQ8 || meta->code_kind > HNSW_CODE_BITS ||
 		meta->rotated > 1 ||
 		meta->code_bytes !=
 			hnsw_code_bytes(meta->code_kind, meta->dimensions) ||
@@ -227,6 +228,7 @@ cache_metapage(Relation rel, Page page)
 	cache->ef_construction = meta->ef_construction;
 	cache->code_bytes = meta->code_bytes;
 	cache->seed = meta->seed;
+	cache->metric = meta->metric;
 	cache->encoding.kind = meta->code_kind;
 	cache->encoding.rotated = meta->rotated != 0;
 	cache->directory.num_extents = meta->num_extents;
@@ -295,6 +297,11 @@ hnsw_open(Relation rel)
 	if (rel->rd_amcache == NULL)
 		(void) read_metapage(rel);
 	cache = rel->rd_amcache;
+	if (cache->metric != opclass.metric ||
+		(cache->encoding.kind == HNSW_CODE_BITS) !=
+			(opclass.type->kind == VALUE_BITS))
+		report_bad_page(rel, HNSW_META_BLKNO,
+						"It does not fit the operator class.");
 
 	index->dimensions = cache->dimensions;
 	index->m = cache->m;
@@ -564,18 +571,24 @@ hnsw_read_code(HnswIndex *index, HnswElement element, HnswCode *code)
 uint32
 hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass)
 {
-	int32 typmod = TupleDescAttr(RelationGetDescr(rel), 0)->atttypmod;
+	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), 0);
+	int32			  typmod = column->atttypmod;
+	uint32			  max = hnsw_max_dimensions(opclass);
 
+	/* strings of different lengths, which bit operator classes take as well */
+	if (column->atttypid == VARBITOID)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("type not supported for hnsw index")));
 	if (typmod < 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("column does not have dimensions")));
-	if (typmod > (int32) HNSW_MAX_DIMENSIONS)
+	if (typmod > (int32) max)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg(
-				 "column cannot have more than %d dimensions for hnsw index",
-				 (int) HNSW_MAX_DIMENSIONS)));
+				 "column cannot have more than %u dimensions for hnsw index",
+				 max)));
 	return (uint32) typmod;
 }
 

@@ -9,21 +9,35 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "access/genam.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/varbit.h"
 
+#include "distance/distance.h"
 #include "index/opclass.h"
+#include "types/bitvec.h"
+#include "types/halfvec.h"
 #include "types/vector.h"
 
 extern Datum vector_l2_squared_distance(PG_FUNCTION_ARGS);
 extern Datum vector_negative_inner_product(PG_FUNCTION_ARGS);
-extern Datum l1_distance(PG_FUNCTION_ARGS);
 extern Datum l2_distance(PG_FUNCTION_ARGS);
 extern Datum cosine_distance(PG_FUNCTION_ARGS);
+extern Datum l1_distance(PG_FUNCTION_ARGS);
+extern Datum halfvec_l2_squared_distance(PG_FUNCTION_ARGS);
+extern Datum halfvec_negative_inner_product(PG_FUNCTION_ARGS);
+extern Datum halfvec_l2_distance(PG_FUNCTION_ARGS);
+extern Datum halfvec_cosine_distance(PG_FUNCTION_ARGS);
+extern Datum halfvec_l1_distance(PG_FUNCTION_ARGS);
+extern Datum hamming_distance(PG_FUNCTION_ARGS);
+extern Datum jaccard_distance(PG_FUNCTION_ARGS);
+
+/* ------------------------------------------------------------------------
+ * vector
+ * ------------------------------------------------------------------------
+ */
 
 static int
 vector_value_dimensions(const void *value)
@@ -53,41 +67,153 @@ vector_value_distance(VectorMetric metric, const void *a, const void *b)
 			return vector_cosine_distance_raw(va->x, vb->x, va->dim);
 		case METRIC_L1:
 			return vector_l1_distance_raw(va->x, vb->x, va->dim);
+		default:
+			break;
 	}
 	pg_unreachable();
 }
 
-/* Zeros are equal whatever their sign, so their sign must not be hashed. */
 static uint64
 vector_value_hash(const void *value, uint64 seed)
 {
 	const Vector *v = value;
-	bool		  negative_zero = false;
-	uint64		  hash;
-	float		 *x;
 
-	for (int i = 0; i < v->dim; i++)
-		negative_zero |= (v->x[i] == 0 && signbit(v->x[i]));
-	if (!negative_zero)
-		return hash_bytes_extended((const unsigned char *) v->x,
-								   v->dim * sizeof(float), seed);
-
-	x = palloc(v->dim * sizeof(float));
-	for (int i = 0; i < v->dim; i++)
-		x[i] = v->x[i] == 0 ? 0 : v->x[i];
-	hash = hash_bytes_extended((const unsigned char *) x,
-							   v->dim * sizeof(float), seed);
-	pfree(x);
-	return hash;
+	return vector_hash_raw(v->x, v->dim, seed);
 }
 
 static const VectorTypeInfo vector_type_info = {
-	.name = "vector",
-	.max_dimensions = VECTOR_MAX_DIM,
+	.measure = "vector dimensions",
+	.kind = VALUE_FLOATS,
 	.dimensions = vector_value_dimensions,
 	.floats = vector_value_floats,
+	.exact_floats = true,
 	.distance = vector_value_distance,
 	.hash = vector_value_hash};
+
+/* ------------------------------------------------------------------------
+ * halfvec
+ * ------------------------------------------------------------------------
+ */
+
+static int
+halfvec_value_dimensions(const void *value)
+{
+	return ((const HalfVector *) value)->dim;
+}
+
+static const float *
+halfvec_value_floats(const void *value, float *buffer)
+{
+	const HalfVector *v = value;
+
+	distance_kernels->f16_to_f32(v->x, buffer, v->dim);
+	return buffer;
+}
+
+static double
+halfvec_value_distance(VectorMetric metric, const void *a, const void *b)
+{
+	const HalfVector *va = a;
+	const HalfVector *vb = b;
+
+	switch (metric)
+	{
+		case METRIC_L2:
+			return halfvec_l2_distance_raw(va->x, vb->x, va->dim);
+		case METRIC_IP:
+			return halfvec_negative_inner_product_raw(va->x, vb->x, va->dim);
+		case METRIC_COSINE:
+			return halfvec_cosine_distance_raw(va->x, vb->x, va->dim);
+		case METRIC_L1:
+			return halfvec_l1_distance_raw(va->x, vb->x, va->dim);
+		default:
+			break;
+	}
+	pg_unreachable();
+}
+
+static uint64
+halfvec_value_hash(const void *value, uint64 seed)
+{
+	const HalfVector *v = value;
+
+	return halfvec_hash_raw(v->x, v->dim, seed);
+}
+
+static const VectorTypeInfo halfvec_type_info = {
+	.measure = "halfvec dimensions",
+	.kind = VALUE_FLOATS,
+	.dimensions = halfvec_value_dimensions,
+	.floats = halfvec_value_floats,
+	.distance = halfvec_value_distance,
+	.hash = halfvec_value_hash};
+
+/* ------------------------------------------------------------------------
+ * bit
+ * ------------------------------------------------------------------------
+ */
+
+static int
+bit_value_dimensions(const void *value)
+{
+	return VARBITLEN((const VarBit *) value);
+}
+
+static const uint8 *
+bit_value_bits(const void *value)
+{
+	return VARBITS((const VarBit *) value);
+}
+
+static double
+bit_value_distance(VectorMetric metric, const void *a, const void *b)
+{
+	int bits = bit_value_dimensions(a);
+
+	if (metric == METRIC_HAMMING)
+		return bit_hamming_distance_raw(bit_value_bits(a), bit_value_bits(b),
+										bits);
+	return bit_jaccard_distance_raw(bit_value_bits(a), bit_value_bits(b),
+									bits);
+}
+
+static uint64
+bit_value_hash(const void *value, uint64 seed)
+{
+	return hash_bytes_extended(bit_value_bits(value),
+							   VARBITBYTES((const VarBit *) value), seed);
+}
+
+static const VectorTypeInfo bit_type_info = {
+	.measure = "bit lengths",
+	.kind = VALUE_BITS,
+	.dimensions = bit_value_dimensions,
+	.bits = bit_value_bits,
+	.distance = bit_value_distance,
+	.hash = bit_value_hash};
+
+/* ------------------------------------------------------------------------
+ * Operator classes
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Support functions that name the type of the values.  We tell the type by the
+ * distance function, so they are there for the catalog's sake.
+ */
+PG_FUNCTION_INFO_V1(hnsw_halfvec_support);
+Datum
+hnsw_halfvec_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(&halfvec_type_info);
+}
+
+PG_FUNCTION_INFO_V1(hnsw_bit_support);
+Datum
+hnsw_bit_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(&bit_type_info);
+}
 
 /*
  * The operator classes we know, by their support functions: the distance, and
@@ -115,7 +241,31 @@ static const KnownOpclass known_opclasses[] = {
 	 true,
 	 cosine_distance,
 	 {&vector_type_info, METRIC_COSINE}},
-	{l1_distance, false, l1_distance, {&vector_type_info, METRIC_L1}}};
+	{l1_distance, false, l1_distance, {&vector_type_info, METRIC_L1}},
+	{halfvec_l2_squared_distance,
+	 false,
+	 halfvec_l2_distance,
+	 {&halfvec_type_info, METRIC_L2}},
+	{halfvec_negative_inner_product,
+	 false,
+	 halfvec_negative_inner_product,
+	 {&halfvec_type_info, METRIC_IP}},
+	{halfvec_negative_inner_product,
+	 true,
+	 halfvec_cosine_distance,
+	 {&halfvec_type_info, METRIC_COSINE}},
+	{halfvec_l1_distance,
+	 false,
+	 halfvec_l1_distance,
+	 {&halfvec_type_info, METRIC_L1}},
+	{hamming_distance,
+	 false,
+	 hamming_distance,
+	 {&bit_type_info, METRIC_HAMMING}},
+	{jaccard_distance,
+	 false,
+	 jaccard_distance,
+	 {&bit_type_info, METRIC_JACCARD}}};
 
 static const KnownOpclass *
 find_opclass(Relation index)

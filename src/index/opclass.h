@@ -14,23 +14,35 @@ typedef enum VectorMetric
 	METRIC_L2 = 1,
 	METRIC_IP = 2,
 	METRIC_COSINE = 3,
-	METRIC_L1 = 4
+	METRIC_L1 = 4,
+	METRIC_HAMMING = 5,
+	METRIC_JACCARD = 6
 } VectorMetric;
 
-/*
- * How to read values of a type whose codes are made from floats.  Values are
- * detoasted.
- */
+typedef enum VectorValueKind
+{
+	VALUE_FLOATS, /* vectors of numbers: codes are made from floats */
+	VALUE_BITS	  /* bit strings */
+} VectorValueKind;
+
+/* How to read values of a type.  Values are detoasted. */
 typedef struct VectorTypeInfo
 {
-	const char *name;
-	int			max_dimensions; /* the type's own limit */
+	const char	   *measure; /* for messages, "vector dimensions" */
+	VectorValueKind kind;
 
-	/* number of dimensions */
+	/* number of dimensions, or bits */
 	int (*dimensions)(const void *value);
 
-	/* the elements as floats: in the value itself, or in buffer */
+	/*
+	 * VALUE_FLOATS: the elements as floats, in the value itself or in buffer;
+	 * and whether the operators add up the same floats in the same order.
+	 */
 	const float *(*floats)(const void *value, float *buffer);
+	bool exact_floats;
+
+	/* VALUE_BITS: the bits, the last byte filled up with zeros */
+	const uint8 *(*bits)(const void *value);
 
 	/* exact distance, bit for bit that of the SQL operator */
 	double (*distance)(VectorMetric metric, const void *a, const void *b);
