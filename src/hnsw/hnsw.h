@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
+#include "base/compat.h"
 #include "hnsw/hnsw_code.h"
 #include "hnsw/hnsw_format.h"
 #include "index/opclass.h"
@@ -128,9 +129,8 @@ hnsw_list_capacity(const HnswIndex *index, int level)
 }
 
 /* Raise ERRCODE_INDEX_CORRUPTED: the chain of rows of an element. */
-extern void hnsw_report_broken_chain(const HnswIndex *index,
-									 HnswElement	  element)
-	pg_attribute_noreturn();
+pg_noreturn extern void hnsw_report_broken_chain(const HnswIndex *index,
+												 HnswElement	  element);
 
 /* Pin a page; raise ERRCODE_INDEX_CORRUPTED unless it is of that kind. */
 extern Buffer hnsw_pin_page(HnswIndex *index, BlockNumber block);
