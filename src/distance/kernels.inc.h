@@ -258,12 +258,19 @@ sparse_value(const SparseArray *array, uint32 i)
 	return value;
 }
 
+/* How many indexes to fetch ahead: 16 of them are 64 bytes. */
+#define SPARSE_PREFETCH 512
+
 /* no_index: what the lanes behind the last element hold, another for each side */
 static inline SparseSide
 sparse_side(const SparseArray *array, int32 no_index)
 {
 	SparseSide	side;
 	uint32		n = array->count % SPARSE_LANES;
+
+	/* where to read next depends on what was read, so do not wait for it */
+	for (uint32 i = 0; i < Min(array->count, SPARSE_PREFETCH); i += 16)
+		__builtin_prefetch(array->index + i);
 
 	side.array = *array;
 	side.at = 0;
