@@ -25,10 +25,6 @@
 #define BATCHES	 15
 #define BATCH_NS 1e6
 
-extern void ExceptionalCondition(const char *condition, const char *type,
-								 const char *file, int line)
-	pg_attribute_noreturn();
-
 static float	a[MAX_DIM];
 static float	b[MAX_DIM];
 static float	out[MAX_DIM];
@@ -58,13 +54,6 @@ static SparseArray sparse_b = {index_b, b, 0};
 
 /* results go here, so that no call is optimized away */
 static volatile double sink;
-
-void
-ExceptionalCondition(const char *condition, const char *type, const char *file,
-					 int line)
-{
-	abort();
-}
 
 static double
 now_ns(void)

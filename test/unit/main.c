@@ -21,19 +21,6 @@ static int		   groups_run;
 static int		   groups_failed;
 static uint64	   random_state;
 
-/* called by assertions in server headers */
-extern void ExceptionalCondition(const char *condition, const char *type,
-								 const char *file, int line)
-	pg_attribute_noreturn();
-
-void
-ExceptionalCondition(const char *condition, const char *type, const char *file,
-					 int line)
-{
-	fprintf(stderr, "assertion failed: %s, %s:%d\n", condition, file, line);
-	abort();
-}
-
 void
 run_group(const char *name, void (*body)(void))
 {

@@ -39,18 +39,6 @@ static uint64 random_state;
 static int	  failures;
 static int	  groups;
 
-/* called by assertions in server headers */
-extern void ExceptionalCondition(const char *condition, const char *type,
-								 const char *file, int line)
-	pg_attribute_noreturn();
-
-void
-ExceptionalCondition(const char *condition, const char *type, const char *file,
-					 int line)
-{
-	abort();
-}
-
 /* SplitMix64 (Steele, Lea & Flood 2014) */
 static uint64
 random_bits(void)
