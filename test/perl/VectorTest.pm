@@ -133,6 +133,7 @@ shared_buffers = 64MB
 maintenance_work_mem = 32MB
 max_parallel_maintenance_workers = 0
 autovacuum = off
+jit = off
 full_page_writes = on
 log_error_verbosity = verbose
 log_min_messages = warning
