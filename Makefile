@@ -22,7 +22,7 @@ DEPS = $(OBJS:.o=.d) $(OBJS:.o=.bc.d)
 
 # The install script is its parts in this order, one part a module.
 SQL_SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
-SQL_PARTS = sql/types.sql sql/hnsw.sql
+SQL_PARTS = sql/types.sql sql/hnsw.sql sql/inspect.sql
 
 DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 DATA_built = $(SQL_SCRIPT)

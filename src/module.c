@@ -24,8 +24,10 @@ PGDLLEXPORT void _PG_init(void);
 static char *instruction_set;
 
 /* Every name that some build knows. */
-static const char *const instruction_sets[] = {"auto",	 "baseline",   "avx2",
-											   "avx512", "avx512vnni", "neon"};
+static const char *const instruction_sets[] = {"auto",		 "baseline",
+											   "avx2",		 "avx512",
+											   "avx512vnni", "avx512popcnt",
+											   "neon"};
 
 static bool
 check_instruction_set(char **value, void **extra, GucSource source)

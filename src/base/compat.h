@@ -31,6 +31,20 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/*
+ * Since 16 a caller can ask an input function to report bad input instead of
+ * raising it (pg_input_is_valid, COPY ... ON_ERROR).  Before, it is raised.
+ */
+#ifndef ereturn
+#define ereturn(context, dummy_value, ...) \
+	do                                     \
+	{                                      \
+		(void) (context);                  \
+		ereport(ERROR, __VA_ARGS__);       \
+		return dummy_value;                \
+	} while (0)
+#endif
+
 /* ------------------------------------------------------------------------
  * Relations and their files
  * ------------------------------------------------------------------------

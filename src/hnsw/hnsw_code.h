@@ -117,14 +117,16 @@ extern float hnsw_float_distance(const HnswCoder *coder, const float *a,
 extern float hnsw_bits_distance(const HnswCoder *coder, const uint8 *a,
 								const uint8 *b);
 
-/* Bound of their error, beyond the operator's rounding. */
+/*
+ * Bound of their error, beyond the operator's rounding: where floats under- or
+ * overflow the operator computes in double, and nothing is known.
+ */
 static inline float
 hnsw_value_error(float distance)
 {
-	/* where floats lose what the operator computes in double */
 	if (unlikely(fabsf(distance) < 1e-15f))
 		return 1e-15f;
-	return unlikely(fabsf(distance) > 1e37f) ? FLT_MAX : 0;
+	return unlikely(fabsf(distance) > 1e37f) ? INFINITY : 0;
 }
 
 /*

@@ -176,7 +176,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	*correlation = 0;
 	*selectivity = Min(Max(info->tuples, 1) / Max(info->rel->tuples, 1), 1);
 
-	if (path->indexorderbys == NIL)
+	if (list_length(path->indexorderbys) != 1)
 	{
 		*startup_cost = UNUSABLE_PATH_COST;
 		*total_cost = UNUSABLE_PATH_COST;

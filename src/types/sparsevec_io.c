@@ -17,7 +17,6 @@
 #include "libpq/pqformat.h"
 
 #include "base/compat.h"
-#include "types/soft_error.h"
 #include "types/sparse_array.h"
 #include "types/sparse_text.h"
 #include "types/sparsevec.h"

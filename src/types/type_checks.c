@@ -10,7 +10,6 @@
 
 #include "base/compat.h"
 #include "types/float_array.h"
-#include "types/soft_error.h"
 #include "types/sparsevec.h"
 #include "types/type_checks.h"
 

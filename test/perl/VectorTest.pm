@@ -173,6 +173,19 @@ sub index_state
 
 # Test that they agree; $far_allowed for tables that may have more than 1000
 # rows, where a search need not find the very nearest.
+# What hnsw_verify has to say of a table's indexes: nothing.
+sub verified
+{
+	my ($node, $table) = @_;
+	my ($status, $out, $err) = $node->psql(
+		'postgres', qq{
+		SELECT hnsw_verify(indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+		WHERE NOT pg_is_in_recovery() AND indrelid = '$table->{name}'::regclass AND indisvalid
+			AND relam = (SELECT oid FROM pg_am WHERE amname = 'hnsw')});
+
+	return $err;
+}
+
 sub agree
 {
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -181,6 +194,7 @@ sub agree
 	my $state = index_state($node, $table, $query);
 
 	$state =~ s/far=\d+/far=0/ if $far_allowed;
+	$state .= verified($node, $table);
 	return is($state, 'lost=0 extra=0 disorder=0 far=0',
 		"$what: index and table of $table->{name} agree (query $query)");
 }

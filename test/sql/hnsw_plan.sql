@@ -103,3 +103,22 @@ SELECT cost_of('SELECT id FROM many ORDER BY v <-> q768(1) LIMIT 20') > :cost AS
 SET effective_cache_size = '8MB';
 SELECT cost_of('SELECT id FROM many ORDER BY v <-> q768(1) LIMIT 10') > :cost AS cold_pages_cost;
 RESET effective_cache_size;
+
+-- an index orders by one distance
+CREATE TABLE two_keys (id int, v vector(2));
+INSERT INTO two_keys VALUES (1, '[5,0]'), (2, '[-5,0]'), (3, '[0,5]'), (4, '[0,-5]');
+INSERT INTO two_keys SELECT n, array[n % 10, 10 + (n * 7) % 1000]::real[]::vector FROM generate_series(5, 2000) n;
+CREATE INDEX ON two_keys USING hnsw (v vector_l2_ops);
+SET enable_seqscan = off;
+SELECT scans('SELECT id FROM two_keys ORDER BY v <-> ''[0,0]'', v <-> ''[100,0]'' LIMIT 4') ~ 'seq scan' AS sorted;
+SELECT id FROM two_keys ORDER BY v <-> '[0,0]', v <-> '[100,0]', id LIMIT 4;
+RESET enable_seqscan;
+
+-- distances beyond float
+CREATE TABLE huge (id int, v vector(3));
+CREATE INDEX ON huge USING hnsw (v vector_ip_ops);
+INSERT INTO huge SELECT n, array[1e20 * (1 + ((n * 7919) % 1000) / 1000.0), 1e19, 3]::real[]::vector FROM generate_series(1, 1000) n;
+SET enable_seqscan = off;
+SELECT count(*), bool_and(step >= 0) AS ordered
+FROM (SELECT d - lag(d) OVER () AS step FROM (SELECT v <#> '[1e20,0,0]' AS d FROM huge ORDER BY v <#> '[1e20,0,0]' LIMIT 10) x) y;
+RESET enable_seqscan;

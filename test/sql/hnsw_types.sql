@@ -9,7 +9,8 @@ $$SELECT string_agg(CASE WHEN noise(n * 20000 + d, seed) < 0 THEN '1' ELSE '0' E
 CREATE TABLE typed (id int, half halfvec(48), small halfvec(3), bits bit(77));
 INSERT INTO typed SELECT i, noise_vector(i, 48, 31), noise_vector(i, 3, 33), noise_bits(i, 77, 32) FROM generate_series(1, 600) i;
 INSERT INTO typed SELECT 1000 + i, half, small, bits FROM typed, generate_series(1, 20) i WHERE id = 7;
-INSERT INTO typed VALUES (2000), (2001, '[0' || repeat(',0', 47) || ']', '[0,0,0]', repeat('0', 77)::bit(77));
+INSERT INTO typed (id) VALUES (2000);
+INSERT INTO typed VALUES (2001, ('[0' || repeat(',0', 47) || ']')::halfvec, '[0,0,0]', repeat('0', 77)::bit(77));
 CREATE INDEX typed_half_l2 ON typed USING hnsw (half halfvec_l2_ops);
 CREATE INDEX typed_half_ip ON typed USING hnsw (half halfvec_ip_ops);
 CREATE INDEX typed_half_cosine ON typed USING hnsw (half halfvec_cosine_ops);

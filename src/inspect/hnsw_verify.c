@@ -1,0 +1,394 @@
+/*
+ * hnsw_verify.c
+ *		hnsw_verify(regclass): does an hnsw index keep its invariants, and does
+ *		it agree with its table?
+ *
+ * Takes ShareLock on the table and the index, so that nothing changes while it
+ * looks.  The first violation is raised as ERRCODE_INDEX_CORRUPTED.  What it
+ * checks, in this order:
+ *
+ *	entries		states are known; elements and further rows are in pages of
+ *				their kind; every further row is in the chain of its element,
+ *				once; TIDs are well formed and no TID is there twice
+ *	lists		edges are in range, lead to another element that is on the level
+ *				and alive (or dying, while vacuum has left work), without
+ *				repeats; free elements have no upper lists
+ *	codes		are well formed
+ *	reach		protected edges lead from the entry point to every element, but
+ *				for those of inserts that failed, which have no visible row
+ *	rows		every row of the table that the index should have is in it, under
+ *				an element with the code and the hash of its value
+ *
+ * Memory: about 24 bytes a row for the TIDs, and a few bits an element.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "catalog/pg_am.h"
+#include "commands/defrem.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "base/compat.h"
+#include "hnsw/hnsw.h"
+
+typedef struct VerifiedRow
+{
+	ItemPointerData tid; /* key */
+	HnswElement		element;
+	bool			seen; /* in the table */
+} VerifiedRow;
+
+typedef struct Verify
+{
+	HnswIndex	 *index;
+	HTAB		 *rows;
+	HnswNumberSet elements; /* in use */
+	HnswNumberSet chained;	/* further rows found in a chain */
+	HnswNumberSet reached;
+	MemoryContext context; /* reset for each row */
+	HnswCode	 *code;
+	HnswCode	 *expected;
+} Verify;
+
+#define REPORT(verify, ...)                                         \
+	ereport(ERROR,                                                  \
+			(errcode(ERRCODE_INDEX_CORRUPTED),                      \
+			 errmsg("index \"%s\" is damaged",                      \
+					RelationGetRelationName((verify)->index->rel)), \
+			 errdetail_internal(__VA_ARGS__), errhint("Please REINDEX it.")))
+
+/* Is a page of an array written yet?  Its slots are unused if not. */
+static bool
+page_is_written(HnswIndex *index, BlockNumber block)
+{
+	Buffer buffer = hnsw_pin_page(index, block);
+	bool   written;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	written = !PageIsNew(BufferGetPage(buffer));
+	UnlockReleaseBuffer(buffer);
+	return written;
+}
+
+static void
+add_row(Verify *verify, const ItemPointerData *tid, HnswElement element,
+		HnswElement number)
+{
+	VerifiedRow *row;
+	bool		 found;
+
+	if (!ItemPointerIsValid(tid))
+		return;
+	row = hash_search(verify->rows, tid, HASH_ENTER, &found);
+	if (found)
+		REPORT(verify, "Entry %u has the TID (%u,%u) of another entry.",
+			   number, ItemPointerGetBlockNumber(tid),
+			   ItemPointerGetOffsetNumber(tid));
+	row->element = element;
+	row->seen = false;
+}
+
+/* The chain of an element. */
+static void
+check_chain(Verify *verify, HnswElement element, HnswElement next)
+{
+	while (next != HNSW_NONE)
+	{
+		HnswEntry row;
+
+		CHECK_FOR_INTERRUPTS();
+		if (next >= hnsw_end_number(verify->index) ||
+			hnsw_is_element_number(verify->index, next))
+			REPORT(verify, "The chain of element %u leads to number %u.",
+				   element, next);
+		if (hnsw_set_has(&verify->chained, next))
+			REPORT(verify, "Row %u is in a chain twice.", next);
+		hnsw_set_add(&verify->chained, next);
+		row = hnsw_read_entry(verify->index, next);
+		if (row.state != HNSW_ENTRY_ROW || row.hash_or_head != element)
+			REPORT(verify,
+				   "Row %u is in the chain of element %u, but not its row.",
+				   next, element);
+		add_row(verify, &row.tid, element, next);
+		next = row.next;
+	}
+}
+
+static void
+check_entries(Verify *verify)
+{
+	HnswIndex	  *index = verify->index;
+	HnswDirectory *directory = index->directory;
+	uint32		   per_page = index->geometry.entries_per_page;
+
+	/* elements with their chains first, then rows that are in none */
+	for (int rows = 0; rows <= 1; rows++)
+	{
+		for (uint32 i = 0; i < directory->num_extents; i++)
+		{
+			const HnswExtentLayout *extent = &directory->extents[i];
+
+			for (HnswElement n = extent->first; n < extent->end; n++)
+			{
+				uint32	  page_no = (n - extent->first) / per_page;
+				HnswEntry entry;
+
+				CHECK_FOR_INTERRUPTS();
+				if ((page_no >= extent->element_pages) != (rows == 1))
+					continue;
+				if ((n - extent->first) % per_page == 0 &&
+					!page_is_written(index, extent->entries + page_no))
+				{
+					n += per_page - 1;
+					continue;
+				}
+				entry = hnsw_read_entry(index, n);
+				if (entry.state == HNSW_ENTRY_FREE)
+					continue;
+				if (rows == 1)
+				{
+					if (entry.state != HNSW_ENTRY_ROW)
+						REPORT(verify, "Row %u has state %d.", n, entry.state);
+					if (!hnsw_set_has(&verify->chained, n))
+						REPORT(verify,
+							   "Row %u is not in the chain of element "
+							   "%u.",
+							   n, entry.hash_or_head);
+					continue;
+				}
+				if (n - extent->first >= extent->elements ||
+					(entry.state != HNSW_ENTRY_ELEMENT &&
+					 entry.state != HNSW_ENTRY_DYING))
+					REPORT(verify, "Element %u has state %d.", n, entry.state);
+				hnsw_set_add(&verify->elements, n);
+				add_row(verify, &entry.tid, n, n);
+				check_chain(verify, n, entry.next);
+			}
+		}
+	}
+}
+
+static void
+check_list(Verify *verify, HnswElement element, int level)
+{
+	HnswIndex *index = verify->index;
+	uint32	   edges[2 * HNSW_MAX_M];
+	uint32	   count = hnsw_read_list(index, element, level, edges);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		HnswElement target = HNSW_EDGE_TARGET(edges[i]);
+
+		if (target == element || target >= hnsw_end_number(index) ||
+			!hnsw_set_has(&verify->elements, target))
+			REPORT(verify, "Element %u has an edge to %u on level %d.",
+				   element, target, level);
+		if (hnsw_level(index, target) < level)
+			REPORT(
+				verify,
+				"Element %u has an edge to %u on level %d, where it is not.",
+				element, target, level);
+		for (uint32 j = 0; j < i; j++)
+		{
+			if (HNSW_EDGE_TARGET(edges[j]) == target)
+				REPORT(verify, "Element %u has two edges to %u on level %d.",
+					   element, target, level);
+		}
+	}
+}
+
+static void
+check_elements(Verify *verify)
+{
+	HnswIndex *index = verify->index;
+
+	for (HnswElement n = 0; n < verify->elements.size; n++)
+	{
+		if (!hnsw_set_has(&verify->elements, n))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+
+		/* the lists of dying elements are not kept up */
+		if (hnsw_read_entry(index, n).state == HNSW_ENTRY_ELEMENT)
+		{
+			for (int level = hnsw_level(index, n); level >= 0; level--)
+				check_list(verify, n, level);
+		}
+		hnsw_read_code(index, n, verify->code);
+		if (index->coder.encoding.kind == HNSW_CODE_SQ8)
+		{
+			const char *wrong = sq8_check((const Sq8Code *) verify->code,
+										  index->dimensions);
+
+			if (wrong != NULL)
+				REPORT(verify, "The code of element %u is wrong: %s.", n,
+					   wrong);
+		}
+	}
+}
+
+/* Mark what protected edges lead to from the entry point. */
+static void
+check_reach(Verify *verify)
+{
+	HnswIndex	  *index = verify->index;
+	HnswEntryPoint entry = hnsw_read_entry_point(index);
+	HnswElement	  *stack;
+	uint64		   depth = 0;
+	uint32		   edges[2 * HNSW_MAX_M];
+
+	if (entry.element == HNSW_NONE)
+		return;
+	if (!hnsw_set_has(&verify->elements, entry.element))
+		REPORT(verify, "The entry point %u is not an element.", entry.element);
+	if (hnsw_level(index, entry.element) != entry.level)
+		REPORT(verify, "The entry point %u is not on level %d.", entry.element,
+			   entry.level);
+
+	stack = palloc_extended(sizeof(HnswElement) * verify->elements.size,
+							MCXT_ALLOC_HUGE);
+	hnsw_set_add(&verify->reached, entry.element);
+	stack[depth++] = entry.element;
+	while (depth > 0)
+	{
+		uint32 count = hnsw_read_list(index, stack[--depth], 0, edges);
+
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 i = 0; i < count; i++)
+		{
+			HnswElement target = HNSW_EDGE_TARGET(edges[i]);
+
+			if (!HNSW_EDGE_IS_PROTECTED(edges[i]) ||
+				hnsw_set_has(&verify->reached, target))
+				continue;
+			hnsw_set_add(&verify->reached, target);
+			stack[depth++] = target;
+		}
+	}
+	pfree(stack);
+}
+
+/* A row of the table that the index should have. */
+static void
+check_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
+		  bool alive, void *state)
+{
+	Verify		 *verify = state;
+	HnswIndex	 *index = verify->index;
+	MemoryContext old_context;
+	VerifiedRow	 *row;
+	void		 *value;
+	HnswEntry	  entry;
+	uint64		  hash;
+
+	/* rows that are dead or not committed need not be complete */
+	if (!alive || isnull[0])
+		return;
+	CHECK_FOR_INTERRUPTS();
+	old_context = MemoryContextSwitchTo(verify->context);
+	value = PG_DETOAST_DATUM(values[0]);
+	hnsw_check_dimensions(&index->coder, value);
+	memset(verify->expected, 0, index->geometry.code_bytes);
+	if (hnsw_encode(&index->coder, value, verify->expected))
+	{
+		row = hash_search(verify->rows, tid, HASH_FIND, NULL);
+		if (row == NULL)
+			REPORT(verify, "Row (%u,%u) of the table is missing.",
+				   ItemPointerGetBlockNumber(tid),
+				   ItemPointerGetOffsetNumber(tid));
+		if (!hnsw_set_has(&verify->reached, row->element))
+			REPORT(
+				verify,
+				"Element %u of row (%u,%u) cannot be reached over protected "
+				"edges.",
+				row->element, ItemPointerGetBlockNumber(tid),
+				ItemPointerGetOffsetNumber(tid));
+		hnsw_read_code(index, row->element, verify->code);
+		if (!hnsw_codes_equal(&index->coder, verify->code, verify->expected))
+			REPORT(verify, "Element %u has another code than row (%u,%u).",
+				   row->element, ItemPointerGetBlockNumber(tid),
+				   ItemPointerGetOffsetNumber(tid));
+		entry = hnsw_read_entry(index, row->element);
+		hash = hnsw_value_hash(&index->coder, value);
+		if (entry.state != HNSW_ENTRY_ELEMENT ||
+			entry.hash_or_head != (uint32) hash ||
+			entry.hash_high != (uint32) (hash >> 32))
+			REPORT(verify,
+				   "Element %u is not that of the value of row "
+				   "(%u,%u).",
+				   row->element, ItemPointerGetBlockNumber(tid),
+				   ItemPointerGetOffsetNumber(tid));
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(verify->context);
+}
+
+PG_FUNCTION_INFO_V1(hnsw_verify);
+Datum
+hnsw_verify(PG_FUNCTION_ARGS)
+{
+	Oid			index_oid = PG_GETARG_OID(0);
+	Oid			heap_oid = IndexGetRelation(index_oid, true);
+	Relation	heap;
+	Relation	rel;
+	Verify		verify = {0};
+	HASHCTL		control = {0};
+	IndexInfo  *index_info;
+	HnswElement end;
+
+	/* the table first, as everybody locks them */
+	heap = OidIsValid(heap_oid) ? table_open(heap_oid, ShareLock) : NULL;
+	rel = heap == NULL ? NULL : index_open(index_oid, ShareLock);
+	if (rel == NULL || rel->rd_rel->relkind != RELKIND_INDEX ||
+		rel->rd_indam->ambuild != hnsw_build)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not an hnsw index",
+							   get_rel_name(index_oid) == NULL
+								   ? "?"
+								   : get_rel_name(index_oid))));
+	if (!rel->rd_index->indisvalid)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("index \"%s\" is not valid",
+							   RelationGetRelationName(rel))));
+
+	verify.index = hnsw_open(rel);
+	hnsw_refresh_directory(verify.index);
+	end = hnsw_end_number(verify.index);
+	control.keysize = sizeof(ItemPointerData);
+	control.entrysize = sizeof(VerifiedRow);
+	control.hcxt = CurrentMemoryContext;
+	verify.rows = hash_create("rows of an hnsw index", 1024, &control,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	hnsw_set_init(&verify.elements, end);
+	hnsw_set_init(&verify.chained, end);
+	hnsw_set_init(&verify.reached, end);
+	verify.code = palloc(verify.index->geometry.code_bytes);
+	verify.expected = palloc(verify.index->geometry.code_bytes);
+	verify.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw verify",
+										   ALLOCSET_DEFAULT_SIZES);
+
+	check_entries(&verify);
+	check_elements(&verify);
+	check_reach(&verify);
+	index_info = BuildIndexInfo(rel);
+	index_info->ii_Unique = false;
+	index_info->ii_ExclusionOps = NULL;
+	index_info->ii_ExclusionProcs = NULL;
+	index_info->ii_ExclusionStrats = NULL;
+	(void) table_index_build_scan(heap, rel, index_info, true, false,
+								  check_row, &verify, NULL);
+
+	hash_destroy(verify.rows);
+	index_close(rel, ShareLock);
+	table_close(heap, ShareLock);
+	PG_RETURN_VOID();
+}
