@@ -34,6 +34,8 @@ wanted_packages()
 		echo perl libipc-run-perl python3
 		# the version that the sources are formatted with
 		known clang-format-14 && echo clang-format-14
+		# what recall is compared with
+		known python3-hnswlib && echo python3-hnswlib python3-numpy
 	else
 		echo python3 python3-numpy python3-scipy
 	fi
