@@ -247,18 +247,57 @@ may_be_visible(const HnswScan *so, const ItemPointerData *tid)
 		   ItemPointerGetBlockNumber(tid) < so->heap_blocks;
 }
 
+static ReadyElement *
+append_row(ReadyElement *ready, int *allocated, const ItemPointerData *tid)
+{
+	if (ready->num_rows == *allocated)
+	{
+		*allocated *= 2;
+		ready = repalloc_huge(ready,
+							  offsetof(ReadyElement, rows) +
+								  sizeof(ItemPointerData) * (Size) *allocated);
+	}
+	ready->rows[ready->num_rows++] = *tid;
+	return ready;
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
+}
+
+static void
+remove_duplicates(ReadyElement *ready)
+{
+	int n = 0;
+
+	qsort(ready->rows, ready->num_rows, sizeof(ItemPointerData), compare_tids);
+	for (int i = 0; i < ready->num_rows; i++)
+	{
+		if (n == 0 || !ItemPointerEquals(&ready->rows[i], &ready->rows[n - 1]))
+			ready->rows[n++] = ready->rows[i];
+	}
+	ready->num_rows = n;
+}
+
+/* How often in a row a chain may look broken before it is believed to be. */
+#define BROKEN_CHAIN_ATTEMPTS 3
+
 /*
  * Collect the rows of an element; NULL if it has none.
  *
- * Rows are read without a lock across pages.  chain_version tells whether one
- * left the chain meanwhile; then the slot may belong to another chain by now,
- * and the walk starts anew (README, "Chains").
+ * Rows are read without a lock across pages.  One that vacuum takes out of the
+ * chain meanwhile still leads on to the rows behind it, until its slot is used
+ * again; if that is for another chain, the walk starts anew (README,
+ * "Chains").
  */
 static ReadyElement *
 collect_rows(HnswScan *so, HnswElement element)
 {
 	HnswIndex	 *index = so->index;
 	int			  allocated = 1;
+	int			  attempts = 0;
 	ReadyElement *ready;
 
 	ready = MemoryContextAlloc(so->context,
@@ -271,50 +310,45 @@ collect_rows(HnswScan *so, HnswElement element)
 		HnswEntry	head = hnsw_read_entry(index, element);
 		HnswEntry	again;
 		HnswElement next = head.next;
-		bool		intact = true;
 		uint32		steps = 0;
+		bool		intact = true;
 
 		ready->num_rows = 0;
 		if (head.state != HNSW_ENTRY_ELEMENT)
 			break;
 		if (may_be_visible(so, &head.tid))
-			ready->rows[ready->num_rows++] = head.tid;
+			ready = append_row(ready, &allocated, &head.tid);
 		if (next == HNSW_NONE)
 			break;
 
-		while (next != HNSW_NONE)
+		while (next != HNSW_NONE && intact)
 		{
 			HnswEntry row = hnsw_read_entry(index, next);
 
 			CHECK_FOR_INTERRUPTS();
-			if (row.state != HNSW_ENTRY_ROW || row.hash_or_head != element ||
-				++steps > hnsw_end_number(index))
-			{
-				intact = false;
-				break;
-			}
-			if (may_be_visible(so, &row.tid))
-			{
-				if (ready->num_rows == allocated)
-				{
-					allocated *= 2;
-					ready = repalloc_huge(ready, offsetof(ReadyElement, rows) +
-													 sizeof(ItemPointerData) *
-														 (Size) allocated);
-				}
-				ready->rows[ready->num_rows++] = row.tid;
-			}
+			intact = row.hash_or_head == element &&
+					 (row.state == HNSW_ENTRY_ROW ||
+					  row.state == HNSW_ENTRY_FREE) &&
+					 ++steps <= hnsw_end_number(index);
+			if (intact && row.state == HNSW_ENTRY_ROW &&
+				may_be_visible(so, &row.tid))
+				ready = append_row(ready, &allocated, &row.tid);
 			next = row.next;
 		}
 
 		again = hnsw_read_entry(index, element);
-		if (again.chain_version == head.chain_version &&
-			again.state == head.state)
+		if (intact)
 		{
-			if (intact)
-				break;
-			hnsw_report_broken_chain(index, element);
+			/* a slot that left the chain may have joined it again */
+			if (again.chain_version != head.chain_version)
+				remove_duplicates(ready);
+			break;
 		}
+		if (again.chain_version != head.chain_version ||
+			again.state != head.state)
+			attempts = 0;
+		else if (++attempts == BROKEN_CHAIN_ATTEMPTS)
+			hnsw_report_broken_chain(index, element);
 	}
 
 	if (ready->num_rows > 0)
