@@ -98,10 +98,15 @@ expected_value(const char *text, char **end, NumberStatus *status)
 	out_of_range = errno == ERANGE && (expected == 0 || isinf(expected));
 	if (*end - text <= 22 && digits[0] == '0' && (digits[1] | 0x20) == 'x')
 	{
-		double exact = strtod(text, end);
+		double exact;
 
-		expected = (float) exact;
-		out_of_range = exact != 0 && (expected == 0 || isinf(expected));
+		errno = 0;
+		exact = strtod(text, end);
+		if (errno != ERANGE)
+		{
+			expected = (float) exact;
+			out_of_range = exact != 0 && (expected == 0 || isinf(expected));
+		}
 	}
 
 	*status = NUMBER_OK;
