@@ -1,0 +1,47 @@
+#!/bin/bash
+#
+# run.sh WORK PG_CONFIG -- compare the installed extension with the contract.
+#
+# Starts a server in the new directory WORK, on a socket there, runs the
+# scripts in a database of their own, stops the server and prints TAP.
+# Never as root, which PostgreSQL refuses.
+
+mkdir -p "$1" && work=$(cd "$1" && pwd) || exit 1
+bindir=$("$2" --bindir)
+pkglibdir=$("$2" --pkglibdir)
+pg_regress=$(dirname "$(dirname "$("$2" --pgxs)")")/test/regress/pg_regress
+here=$(cd "$(dirname "$0")" && pwd)
+compare() { /usr/bin/python3 "$here/compare.py" "$@"; }
+
+case $("$2" --version) in
+	"PostgreSQL 15"*) ;;
+	*) echo "1..0 # SKIP the results were recorded from PostgreSQL 15"; exit 0 ;;
+esac
+
+mkdir -p "$work/out" && compare schedule >"$work/schedule" || exit 1
+"$bindir/initdb" -D "$work/data" -U postgres -A trust -N -E UTF8 --no-locale \
+	>"$work/initdb.log" 2>&1 || { cat "$work/initdb.log"; exit 1; }
+cat >>"$work/data/postgresql.conf" <<-END
+	fsync = off
+	jit = off
+	listen_addresses = ''
+	unix_socket_directories = '$work'
+END
+
+trap 'exit 130' INT TERM
+trap '"$bindir/pg_ctl" -D "$work/data" -m fast -w stop >/dev/null 2>&1' EXIT
+"$bindir/pg_ctl" -D "$work/data" -l "$work/server.log" -w start >/dev/null ||
+	{ cat "$work/server.log"; exit 1; }
+
+export PGHOST=$work PGPORT=5432 PGUSER=postgres
+"$bindir/createdb" compat &&
+	"$bindir/psql" -X -q -d compat -c "CREATE EXTENSION vector" &&
+	"$bindir/psql" -X -q -d compat -f "$here/catalog.sql" >"$work/catalog.txt" ||
+	exit 1
+
+# That files differ is for compare.py to judge.
+"$pg_regress" --bindir="$bindir" --inputdir="$here" --outputdir="$work/out" \
+	--use-existing --dbname=compat --host="$PGHOST" --port="$PGPORT" \
+	--user="$PGUSER" --schedule="$work/schedule" >"$work/pg_regress.log" 2>&1
+
+compare check "$work/out/results" "$work/catalog.txt" "$pkglibdir/vector.so"
