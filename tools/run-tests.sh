@@ -9,7 +9,7 @@
 #
 # Environment:
 #   PG_CONFIG     the server to test with
-#   TESTS         which of: style unit regress isolation tap (default: all), or
+#   TESTS         which of: style unit regress compat isolation tap (default: all), or
 #                 single TAP files (test/t/001_name.pl)
 #   TEST_TIMEOUT  seconds that one suite or TAP file may take (default 900)
 
@@ -17,7 +17,7 @@
 
 work=$1
 logs=$work/logs
-tests=${TESTS:-style unit regress isolation tap}
+tests=${TESTS:-style unit regress compat isolation tap}
 limit=${TEST_TIMEOUT:-900}
 jobs=$(nproc)
 mkdir -p "$logs" "$work/tmp"
@@ -142,6 +142,9 @@ fi
 if wanted regress && ls test/sql/*.sql >/dev/null 2>&1; then
 	run regress bash -c 'regress regress/pg_regress regress "$@"' - \
 		$(basename -s .sql -a test/sql/*.sql)
+fi
+if wanted compat && [ -f test/compat/run.sh ]; then
+	run compat bash test/compat/run.sh "$work/compat" "$private"
 fi
 if wanted isolation && ls test/specs/*.spec >/dev/null 2>&1; then
 	run isolation bash -c 'regress isolation/pg_isolation_regress isolation "$@"' - \
