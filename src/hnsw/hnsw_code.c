@@ -44,7 +44,8 @@
 
 /*
  * Error of a rotation relative to the vector's length: every one of at most 15
- * stages in each round, and the scaling, adds the rounding of a float.
+ * stages in each round, and the scaling, adds the rounding of a float.  (The
+ * length of what comes out is that of what went in, but for as much.)
  */
 #define ROTATION_ROUNDING (ROTATION_ROUNDS * 16 * 0x1p-24)
 
@@ -129,14 +130,35 @@ normalize(const float *in, float *out, uint32 dim)
 }
 
 /*
+ * Rotate in place.  Returns a bound of what rounding may have changed; where
+ * rotated values leave the range of floats, they are cut and nothing is known.
+ */
+static double
+rotate(const HnswCoder *coder, float *x)
+{
+	float norm_squared;
+
+	rotation_apply(&coder->rotation, x, x);
+	norm_squared = distance_kernels->dot_f32(x, x, coder->dimensions);
+	if (likely(isfinite(norm_squared)))
+		return ROTATION_ROUNDING * sqrt(norm_squared);
+
+	for (uint32 i = 0; i < coder->dimensions; i++)
+		x[i] = isnan(x[i]) ? 0 : Max(Min(x[i], FLT_MAX), -FLT_MAX);
+	return INFINITY;
+}
+
+/*
  * The floats that a value's code is made of: in the value itself or in work.
- * NULL if it has none.
+ * NULL if it has none.  loss: how far they may be from those of the value.
  */
 static const float *
-code_floats(const HnswCoder *coder, const void *value, float *work)
+code_floats(const HnswCoder *coder, const void *value, float *work,
+			double *loss)
 {
 	const float *x = coder->opclass.type->floats(value, work);
 
+	*loss = 0;
 	if (coder->normalize)
 	{
 		if (!normalize(x, work, coder->dimensions))
@@ -145,7 +167,9 @@ code_floats(const HnswCoder *coder, const void *value, float *work)
 	}
 	if (coder->encoding.rotated)
 	{
-		rotation_apply(&coder->rotation, x, work);
+		if (x != work)
+			memcpy(work, x, sizeof(float) * coder->dimensions);
+		*loss = rotate(coder, work);
 		x = work;
 	}
 	return x;
@@ -156,6 +180,7 @@ hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 {
 	const float *x;
 	Sq8Code		*sq8 = (Sq8Code *) code;
+	double		 loss;
 
 	if (coder->encoding.kind == HNSW_CODE_BITS)
 	{
@@ -163,7 +188,7 @@ hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 			   (coder->dimensions + 7) / 8);
 		return true;
 	}
-	x = code_floats(coder, value, coder->floats);
+	x = code_floats(coder, value, coder->floats, &loss);
 	if (x == NULL)
 		return false;
 	if (coder->encoding.kind == HNSW_CODE_FLOAT)
@@ -173,11 +198,7 @@ hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 	}
 
 	sq8_encode(coder->metric, x, coder->dimensions, sq8);
-	if (coder->encoding.rotated)
-		sq8->residual = Min(sq8->residual + ROTATION_ROUNDING *
-												sqrt(distance_kernels->dot_f32(
-													x, x, coder->dimensions)),
-							FLT_MAX);
+	sq8->residual = Min(sq8->residual + loss, FLT_MAX);
 	return true;
 }
 
@@ -225,7 +246,8 @@ hnsw_float_distance(const HnswCoder *coder, const float *a, const float *b)
 
 /* Make a query of floats that stay where they are. */
 static void
-prepare_query(HnswQuery *query, const HnswCoder *coder, const float *x)
+prepare_query(HnswQuery *query, const HnswCoder *coder, const float *x,
+			  double loss)
 {
 	query->coder = coder;
 	query->floats = x;
@@ -234,8 +256,7 @@ prepare_query(HnswQuery *query, const HnswCoder *coder, const float *x)
 
 	sq8_prepare_query(coder->metric, x, coder->dimensions,
 					  palloc(sizeof(int16) * coder->dimensions), &query->sq8);
-	if (coder->encoding.rotated)
-		query->sq8.residual += ROTATION_ROUNDING * query->sq8.norm;
+	query->sq8.residual += loss;
 }
 
 /* The same for bits. */
@@ -251,6 +272,7 @@ hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
 {
 	float		*work;
 	const float *x;
+	double		 loss = 0;
 
 	if (coder->encoding.kind == HNSW_CODE_BITS)
 	{
@@ -262,10 +284,10 @@ hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
 	}
 
 	work = palloc0(sizeof(float) * coder->dimensions);
-	x = value == NULL ? NULL : code_floats(coder, value, work);
+	x = value == NULL ? NULL : code_floats(coder, value, work, &loss);
 	query->value = x == NULL ? NULL : value;
 	/* without an order any query serves to walk the graph */
-	prepare_query(query, coder, x == NULL ? work : x);
+	prepare_query(query, coder, x == NULL ? work : x, loss);
 }
 
 void
@@ -289,7 +311,7 @@ hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
 		memcpy(x, code, sizeof(float) * coder->dimensions);
 	else
 		sq8_decode((const Sq8Code *) code, coder->dimensions, x);
-	prepare_query(query, coder, x);
+	prepare_query(query, coder, x, 0);
 }
 
 /* ------------------------------------------------------------------------
@@ -342,7 +364,8 @@ relative_loss(HnswCoder *coder, const void *const *values, int count)
 
 	for (int i = 0; i < count; i++)
 	{
-		const float *x = code_floats(coder, values[i], coder->floats);
+		double		 loss;
+		const float *x = code_floats(coder, values[i], coder->floats, &loss);
 
 		if (x == NULL)
 			continue;

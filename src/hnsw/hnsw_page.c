@@ -68,7 +68,12 @@ hnsw_pin_page(HnswIndex *index, BlockNumber block)
 {
 	Buffer *recent = recent_buffer(index->rel, block);
 
+	/*
+	 * A temporary index and a permanent one may have the same file number, and
+	 * buffers do not tell them apart but by being local or shared.
+	 */
 	if (BufferIsValid(*recent) &&
+		BufferIsLocal(*recent) == RelationUsesLocalBuffers(index->rel) &&
 		++recent_uses % RECENT_USES_BEFORE_LOOKUP != 0 &&
 		ReadRecentBuffer(RelationRelFileLocator(index->rel), MAIN_FORKNUM,
 						 block, *recent))

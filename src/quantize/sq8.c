@@ -57,11 +57,10 @@ round_up(double value)
 static float
 clamp_to_float(double value)
 {
-	if (value > FLT_MAX)
-		return FLT_MAX;
 	if (value < -FLT_MAX)
 		return -FLT_MAX;
-	return (float) value;
+	/* NaN, of infinities that cancel out, too */
+	return value <= FLT_MAX ? (float) value : FLT_MAX;
 }
 
 /*
