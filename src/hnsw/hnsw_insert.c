@@ -628,6 +628,9 @@ hnsw_attach_element(HnswIndex *index, HnswElement element,
 	HnswQuery	   query;
 	HnswSearch	   search;
 
+	/* the graph is empty, and its first element on its way */
+	if (entry.element == HNSW_NONE)
+		return false;
 	hnsw_read_code(index, element, code);
 	hnsw_query_init_from_code(&query, &index->coder, code);
 	hnsw_search_init(&search, index, &query);
@@ -728,6 +731,24 @@ add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live,
 	return added;
 }
 
+/* Make a protected edge, if there is one, an ordinary one. */
+static void
+unprotect_edge(HnswIndex *index, HnswElement element, HnswElement target)
+{
+	uint32 edges[2 * HNSW_MAX_M];
+	uint32 new_edges[2 * HNSW_MAX_M];
+	uint32 count;
+
+	do
+	{
+		count = hnsw_read_list(index, element, 0, edges);
+		for (uint32 i = 0; i < count; i++)
+			new_edges[i] = HNSW_EDGE_TARGET(edges[i]) == target ? target
+																: edges[i];
+	} while (
+		!hnsw_replace_list(index, element, 0, edges, count, new_edges, count));
+}
+
 /*
  * Join a new element with its parent.  This comes before any other edge to it,
  * so that whoever finds it, and may become its child, finds it joined.
@@ -735,23 +756,18 @@ add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live,
 static void
 join_parent(HnswIndex *index, HnswElement element, uint32 *edges, uint32 count)
 {
-	uint32 old_edges[2 * HNSW_MAX_M];
-
 	for (uint32 i = 0; i < count; i++)
 	{
-		uint32 old_count;
+		HnswElement parent = HNSW_EDGE_TARGET(edges[i]);
 
 		if (!HNSW_EDGE_IS_PROTECTED(edges[i]))
 			continue;
-		if (hnsw_add_protected_edge(index, HNSW_EDGE_TARGET(edges[i]), element,
-									index->m))
+		if (hnsw_add_protected_edge(index, parent, element, index->m))
 			return;
 
-		/* it got other children in the meantime; nobody knows us, so this works */
-		edges[i] = HNSW_EDGE_TARGET(edges[i]);
-		old_count = hnsw_read_list(index, element, 0, old_edges);
-		(void) hnsw_replace_list(index, element, 0, old_edges, old_count,
-								 edges, count);
+		/* it got other children in the meantime */
+		edges[i] = parent;
+		unprotect_edge(index, element, parent);
 	}
 
 	/* none has room: there is always a place between two others */
