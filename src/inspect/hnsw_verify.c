@@ -33,7 +33,6 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/hsearch.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -347,14 +346,17 @@ hnsw_verify(PG_FUNCTION_ARGS)
 
 	/* the table first, as everybody locks them */
 	heap = OidIsValid(heap_oid) ? table_open(heap_oid, ShareLock) : NULL;
-	rel = heap == NULL ? NULL : index_open(index_oid, ShareLock);
-	if (rel == NULL || rel->rd_rel->relkind != RELKIND_INDEX ||
+	rel = index_open(index_oid, ShareLock);
+	if (heap == NULL || rel->rd_rel->relkind != RELKIND_INDEX ||
 		rel->rd_indam->ambuild != hnsw_build)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not an hnsw index",
-							   get_rel_name(index_oid) == NULL
-								   ? "?"
-								   : get_rel_name(index_oid))));
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not an hnsw index",
+						RelationGetRelationName(rel)),
+				 rel->rd_rel->relkind == RELKIND_PARTITIONED_INDEX
+					 ? errdetail("Indexes of partitioned tables have no "
+								 "storage; those of the partitions do.")
+					 : 0));
 	if (!rel->rd_index->indisvalid)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("index \"%s\" is not valid",
