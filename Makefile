@@ -6,6 +6,7 @@
 #   make installcheck    test the installed extension on a running server
 #   make format          clang-format all sources in place
 #   make check-style     layout, warnings and include rules
+#   make check-sanitize  the tests, with a build that reports undefined behaviour
 #
 # The first two need only make and a compiler; the rest need the server's
 # development files (Debian: postgresql-server-dev-NN, libsimde-dev).
@@ -116,7 +117,10 @@ format:
 check-style:
 	@bash tools/check-style.sh
 
+check-sanitize:
+	@SANITIZE=yes TESTS="$${TESTS:-unit regress isolation}" bash tools/test.sh
+
 # All that the compiler has to say, and nothing linked.
 objects: $(OBJS)
 
-.PHONY: test quickstart quickstart-stop quickstart-clean format check-style objects
+.PHONY: test quickstart quickstart-stop quickstart-clean format check-style check-sanitize objects

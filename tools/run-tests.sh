@@ -13,6 +13,7 @@
 #                 single TAP files (test/t/001_name.pl)
 #   TEST_TIMEOUT  seconds that one suite or TAP file may take (default 900)
 #   ASSERTIONS    "no" builds what "make install" does, without our assertions
+#   SANITIZE      "yes" builds with UBSan; the unit tests with ASan, too
 
 . tools/common.sh
 
@@ -22,6 +23,12 @@ tests=${TESTS:-style unit regress compat isolation tap}
 limit=${TEST_TIMEOUT:-900}
 assertions=-DUSE_ASSERT_CHECKING
 [ "${ASSERTIONS:-}" != no ] || assertions=
+checks=$assertions
+unit_target=check
+if [ "${SANITIZE:-}" = yes ]; then
+	checks="$assertions -fsanitize=undefined,float-cast-overflow -fno-omit-frame-pointer"
+	unit_target=check-sanitize
+fi
 jobs=$(nproc)
 mkdir -p "$logs" "$work/tmp"
 export TMPDIR=$work/tmp
@@ -90,9 +97,9 @@ wanted() { [[ " $tests " == *" $1 "* ]]; }
 
 build()
 {
-	make -j "$jobs" PG_CONFIG="$PG_CONFIG" COPT="$assertions" &&
+	make -j "$jobs" PG_CONFIG="$PG_CONFIG" COPT="$checks" &&
 		private=$(private_install "$PG_CONFIG" "$work/server") &&
-		make install PG_CONFIG="$private" COPT="$assertions" && echo "$private" >"$work/pg_config" &&
+		make install PG_CONFIG="$private" COPT="$checks" && echo "$private" >"$work/pg_config" &&
 		echo "ok 1 - the extension builds and installs"
 }
 
@@ -123,8 +130,23 @@ tap_file()
 		-I "$testlib/perl" -I test/perl -I . "$1" >"$logs/$name.log" 2>&1
 	echo "$?" >"$logs/$name.status"
 }
-export -f build regress tap_file private_install
-export work logs limit jobs assertions
+
+# UBSan reports where the server's messages go, and lets the server go on.
+ubsan_reports()
+{
+	local reports
+
+	reports=$(grep -rhs 'runtime error:' --include='*.log' --include='log' "$work" | sort | uniq -c)
+	if [ -z "$reports" ]; then
+		echo "ok 1 - no undefined behaviour"
+	else
+		echo "not ok 1 - no undefined behaviour"
+		echo "$reports"
+		return 1
+	fi
+}
+export -f build regress tap_file private_install ubsan_reports
+export work logs limit jobs checks
 
 step "build, with $("$PG_CONFIG" --version)"
 run build bash -c build
@@ -140,7 +162,7 @@ if wanted style; then
 	run style bash tools/check-style.sh
 fi
 if wanted unit && [ -f test/unit/Makefile ]; then
-	run unit env CPPFLAGS="$assertions" make --no-print-directory -C test/unit check PG_CONFIG="$private"
+	run unit env CPPFLAGS="$assertions" make --no-print-directory -C test/unit $unit_target PG_CONFIG="$private"
 fi
 if wanted regress && ls test/sql/*.sql >/dev/null 2>&1; then
 	run regress bash -c 'regress regress/pg_regress regress "$@"' - \
@@ -171,6 +193,10 @@ elif [ -n "$tap_files" ]; then
 		name=tap/$(basename "$file" .pl)
 		count "$name" "$(cat "$logs/$name.status" 2>/dev/null || echo 1)"
 	done
+fi
+
+if [ "${SANITIZE:-}" = yes ]; then
+	run ubsan bash -c ubsan_reports
 fi
 
 finish

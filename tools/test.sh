@@ -6,7 +6,8 @@
 # their own and lets run-tests.sh build and test them there, never as root.
 # The directory is removed when all tests have passed.
 #
-# Environment: PG_CONFIG, TESTS, TEST_TIMEOUT and ASSERTIONS, see run-tests.sh.
+# Environment: PG_CONFIG, TESTS, TEST_TIMEOUT, ASSERTIONS and SANITIZE,
+# see run-tests.sh.
 
 cd "$(dirname "$0")/.." || exit 1
 . tools/common.sh
@@ -26,7 +27,8 @@ copy_tree "$work/tree" || fail "could not copy the sources to $work"
 
 cd "$work/tree" || fail "could not enter $work/tree"
 as_server_user env HOME="$work" PG_CONFIG="$pg_config" TESTS="${TESTS:-}" \
-	TEST_TIMEOUT="${TEST_TIMEOUT:-}" ASSERTIONS="${ASSERTIONS:-}" bash tools/run-tests.sh "$work"
+	TEST_TIMEOUT="${TEST_TIMEOUT:-}" ASSERTIONS="${ASSERTIONS:-}" \
+	SANITIZE="${SANITIZE:-}" bash tools/run-tests.sh "$work"
 status=$?
 
 say
