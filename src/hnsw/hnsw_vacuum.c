@@ -513,7 +513,7 @@ clear_upper_lists(HnswIndex *index, HnswElement element)
 			uint32 count = hnsw_read_list(index, element, level, edges);
 
 			if (count == 0 || hnsw_replace_list(index, element, level, edges,
-												count, NULL, 0))
+												count, edges, 0))
 				break;
 		}
 	}
