@@ -44,10 +44,6 @@ list_in_page(HnswIndex *index, Page page, uint32 slot, int level)
 											: index->geometry.upper_bytes);
 }
 
-/*
- * Write the changes of lists of one level that still apply, several pages to a
- * WAL record; sets done on those.  Sorts the array by block.
- */
 static int
 compare_changes(const void *a, const void *b)
 {
@@ -59,6 +55,10 @@ compare_changes(const void *a, const void *b)
 	return 0;
 }
 
+/*
+ * Write the changes of lists of one level that still apply, several pages to a
+ * WAL record; sets done on those.  Sorts the array by block.
+ */
 static void
 write_changes(HnswIndex *index, int level, ListChange *changes,
 			  int num_changes)

@@ -66,7 +66,6 @@ typedef struct HnswScan
 	int			  replacements;	 /* candidates to find for dead ones */
 	double		  last_distance; /* of the row returned last */
 	bool		  any_returned;
-	int64		  rows_seen; /* for hnsw.max_scan_tuples */
 
 	/* to compute exact distances */
 	IndexInfo			*index_info;
@@ -417,7 +416,6 @@ start_search(IndexScanDesc scan)
 	so->ready = pairingheap_allocate(compare_ready, NULL);
 	so->replacements = 0;
 	so->any_returned = false;
-	so->rows_seen = 0;
 	so->started = true;
 	so->heap_blocks = scan->heapRelation->rd_rel->relam == HEAP_TABLE_AM_OID
 						  ? RelationGetNumberOfBlocks(scan->heapRelation)
@@ -578,7 +576,6 @@ next_row(IndexScanDesc scan)
 			scan->xs_recheckorderby = false;
 			so->last_distance = ready->distance;
 			so->any_returned = true;
-			so->rows_seen++;
 			if (ready->next_row == ready->num_rows)
 			{
 				(void) pairingheap_remove_first(so->ready);
