@@ -42,8 +42,9 @@ EXTRA_CLEAN = src/*.o src/*/*.o src/*.bc src/*/*.bc src/*.d src/*/*.d
 
 PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+SERVER_HEADERS := $(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h)
 
-ifneq ($(PGXS),)
+ifneq ($(and $(PGXS),$(SERVER_HEADERS)),)
 
 # PGXS asks whether these are defined, not whether they are empty.
 $(foreach v,DATA DOCS REGRESS ISOLATION TAP_TESTS,$(if $(strip $($(v))),,$(eval undefine $(v))))

@@ -27,7 +27,9 @@ usable_pg_config()
 		*" ${major:-none} "*) ;;
 		*) return 1 ;;
 	esac
-	[ -x "$("$1" --bindir)/postgres" ] && [ -f "$("$1" --pgxs 2>/dev/null)" ]
+	# Debian's client package brings the makefiles; the headers are another one's.
+	[ -x "$("$1" --bindir)/postgres" ] && [ -f "$("$1" --pgxs 2>/dev/null)" ] &&
+		[ -f "$("$1" --includedir-server)/postgres.h" ]
 }
 
 # Print the pg_config to work with: the one given in PG_CONFIG, else the one on
