@@ -29,6 +29,9 @@ DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 DATA_built = $(SQL_SCRIPT)
 DOCS = $(wildcard README.md)
 
+# What other extensions include to work with values of our types.
+HEADERS_vector = $(addprefix src/types/,vector.h halfvec.h half.h sparsevec.h)
+
 # Every test finds its inputs under test/, expected/ stays at the top.
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test

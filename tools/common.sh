@@ -107,7 +107,7 @@ private_install()
 		case $kind in
 			bindir)
 				mkdir -p "$dir$path" && cp -aL "$path/." "$dir$path/" ;;
-			pkglibdir | sharedir)
+			pkglibdir | sharedir | includedir | includedir-server)
 				mkdir -p "$dir$path" && cp -as "$path/." "$dir$path/" ;;
 			*)
 				mkdir -p "$(dirname "$dir$path")" && ln -s "$path" "$dir$path" ;;
@@ -118,6 +118,7 @@ private_install()
 	find "$dir" -path '*vector*' \( -name 'vector.so' -o -name 'vector.control' \
 		-o -name 'vector--*.sql' \) -type l -delete
 	rm -rf "$dir$("$pg_config" --pkglibdir)/bitcode/vector" \
-		"$dir$("$pg_config" --pkglibdir)/bitcode/vector.index.bc"
+		"$dir$("$pg_config" --pkglibdir)/bitcode/vector.index.bc" \
+		"$dir$("$pg_config" --includedir-server)/extension/vector"
 	echo "$dir$path/pg_config"
 }

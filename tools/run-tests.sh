@@ -9,8 +9,8 @@
 #
 # Environment:
 #   PG_CONFIG     the server to test with
-#   TESTS         which of: style unit regress compat isolation tap (default: all), or
-#                 single TAP files (test/t/001_name.pl)
+#   TESTS         which of: style unit regress headers compat clients isolation tap
+#                 (default: all), or single TAP files (test/t/001_name.pl)
 #   TEST_TIMEOUT  seconds that one suite or TAP file may take (default 900)
 #   ASSERTIONS    "no" builds what "make install" does, without our assertions
 #   SANITIZE      "yes" builds with UBSan; the unit tests with ASan, too
@@ -19,7 +19,7 @@
 
 work=$1
 logs=$work/logs
-tests=${TESTS:-style unit regress compat isolation tap}
+tests=${TESTS:-style unit regress headers compat clients isolation tap}
 limit=${TEST_TIMEOUT:-900}
 assertions=-DUSE_ASSERT_CHECKING
 [ "${ASSERTIONS:-}" != no ] || assertions=
@@ -108,14 +108,22 @@ build()
 # longer than all the tests.
 regress()
 {
-	local program=$1 name=$2
-	shift 2
-	mkdir -p "$work/$name" && ln -s "$PWD/expected" "$work/$name/expected" &&
+	local program=$1 name=$2 input=$PWD/$3 expected=$PWD/$4
+	shift 4
+	mkdir -p "$work/$name" && ln -s "$expected" "$work/$name/expected" &&
 		cd "$work/$name" && echo "jit = off" >"$work/$name/server.conf" &&
 		"$testlib/$program" --temp-instance="$work/$name/server" \
 			--temp-config="$work/$name/server.conf" \
-			--bindir="$bindir" --inputdir="$work/tree/test" \
+			--bindir="$bindir" --inputdir="$input" \
 			--outputdir="$work/$name" --encoding=UTF8 --no-locale "$@"
+}
+
+# Another extension, compiled with what ours has installed.
+headers()
+{
+	make -C test/headers PG_CONFIG="$private" install &&
+		echo "ok 1 - another extension builds with the installed headers" &&
+		regress regress/pg_regress headers test/headers test/headers/expected headers
 }
 
 tap_file()
@@ -145,7 +153,7 @@ ubsan_reports()
 		return 1
 	fi
 }
-export -f build regress tap_file private_install ubsan_reports
+export -f build regress headers tap_file private_install ubsan_reports
 export work logs limit jobs checks
 
 step "build, with $("$PG_CONFIG" --version)"
@@ -155,7 +163,7 @@ run build bash -c build
 private=$(cat "$work/pg_config")
 bindir=$("$private" --bindir)
 testlib=$(dirname "$(dirname "$("$private" --pgxs)")")/test
-export bindir testlib
+export private bindir testlib
 
 step "tests"
 if wanted style; then
@@ -165,14 +173,17 @@ if wanted unit && [ -f test/unit/Makefile ]; then
 	run unit env CPPFLAGS="$assertions" make --no-print-directory -C test/unit $unit_target PG_CONFIG="$private"
 fi
 if wanted regress && ls test/sql/*.sql >/dev/null 2>&1; then
-	run regress bash -c 'regress regress/pg_regress regress "$@"' - \
+	run regress bash -c 'regress regress/pg_regress regress test expected "$@"' - \
 		$(basename -s .sql -a test/sql/*.sql)
+fi
+if wanted headers && [ -f test/headers/Makefile ]; then
+	run headers bash -c headers
 fi
 if wanted compat && [ -f test/compat/run.sh ]; then
 	run compat bash test/compat/run.sh "$work/compat" "$private"
 fi
 if wanted isolation && ls test/specs/*.spec >/dev/null 2>&1; then
-	run isolation bash -c 'regress isolation/pg_isolation_regress isolation "$@"' - \
+	run isolation bash -c 'regress isolation/pg_isolation_regress isolation test expected "$@"' - \
 		$(basename -s .spec -a test/specs/*.spec)
 fi
 

@@ -18,8 +18,7 @@
 #include "distance/distance.h"
 #include "index/opclass.h"
 #include "types/bitvec.h"
-#include "types/halfvec.h"
-#include "types/vector.h"
+#include "types/raw_values.h"
 
 extern Datum vector_l2_squared_distance(PG_FUNCTION_ARGS);
 extern Datum vector_negative_inner_product(PG_FUNCTION_ARGS);

@@ -12,8 +12,7 @@
 
 #include "types/dense.h"
 #include "types/float_array.h"
-#include "types/halfvec.h"
-#include "types/vector.h"
+#include "types/raw_values.h"
 
 static int
 compare_values(const VectorType *type, const DenseVector *a,

@@ -9,7 +9,7 @@
 #ifndef ELEMENT_TEXT_H
 #define ELEMENT_TEXT_H
 
-#include "types/half.h"
+#include "types/half_rounding.h"
 #include "types/number_io.h"
 #include "types/vector_type.h"
 

@@ -2,15 +2,18 @@
  * halfvec.h
  *		The type halfvec: a fixed number of half-precision elements.
  *
- * The struct and macros keep pgvector's names and layout, because values in
- * tables and other extensions depend on them.
+ * Installed for other extensions.  The struct and macros keep pgvector's names
+ * and layout, because these and values in tables depend on them.  What is
+ * declared here lies in vector.so, which must have been loaded before a library
+ * that needs it.
  */
 #ifndef HALFVEC_H
 #define HALFVEC_H
 
 #include "fmgr.h"
 
-#include "types/half.h"
+/* next to this file, in the sources as where it is installed */
+#include "half.h"
 
 #define HALFVEC_MAX_DIM 16000
 
@@ -35,20 +38,6 @@ typedef struct HalfVector
 } HalfVector;
 
 /* A vector of dim zeros in the current memory context. */
-extern HalfVector *InitHalfVector(int dim);
-
-/*
- * The exact distances of the SQL operators on raw arrays, also used by the
- * access methods for rerank, so that both agree to the last bit.
- */
-extern double halfvec_l2_distance_raw(const half *a, const half *b, int dim);
-extern double halfvec_negative_inner_product_raw(const half *a, const half *b,
-												 int dim);
-extern double halfvec_cosine_distance_raw(const half *a, const half *b,
-										  int dim);
-extern double halfvec_l1_distance_raw(const half *a, const half *b, int dim);
-
-/* Equal vectors have equal hashes. */
-extern uint64 halfvec_hash_raw(const half *x, int dim, uint64 seed);
+extern PGDLLEXPORT HalfVector *InitHalfVector(int dim);
 
 #endif /* HALFVEC_H */

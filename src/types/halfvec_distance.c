@@ -10,7 +10,7 @@
 
 #include "types/dense.h"
 #include "types/exact_distance.h"
-#include "types/halfvec.h"
+#include "types/raw_values.h"
 
 static double
 halfvec_l2_squared_distance_raw(const half *a, const half *b, int dim)

@@ -2,8 +2,10 @@
  * sparsevec.h
  *		The type sparsevec: the elements of a vector that are not zero.
  *
- * The struct and macros keep pgvector's names and layout, because values in
- * tables and other extensions depend on them.
+ * Installed for other extensions.  The struct and macros keep pgvector's names
+ * and layout, because these and values in tables depend on them.  What is
+ * declared here lies in vector.so, which must have been loaded before a library
+ * that needs it.
  */
 #ifndef SPARSEVEC_H
 #define SPARSEVEC_H
@@ -41,22 +43,6 @@ typedef struct SparseVector
 #define SPARSEVEC_VALUES(x) ((float *) ((x)->indices + (x)->nnz))
 
 /* A vector with uninitialized elements in the current memory context. */
-extern SparseVector *InitSparseVector(int dim, int nnz);
-
-/*
- * The exact distances of the SQL operators, also used by the access methods
- * for rerank, so that both agree to the last bit.  Dimensions are equal.
- */
-extern double sparsevec_l2_distance_raw(const SparseVector *a,
-										const SparseVector *b);
-extern double sparsevec_negative_inner_product_raw(const SparseVector *a,
-												   const SparseVector *b);
-extern double sparsevec_cosine_distance_raw(const SparseVector *a,
-											const SparseVector *b);
-extern double sparsevec_l1_distance_raw(const SparseVector *a,
-										const SparseVector *b);
-
-/* Equal vectors have equal hashes. */
-extern uint64 sparsevec_hash_raw(const SparseVector *a, uint64 seed);
+extern PGDLLEXPORT SparseVector *InitSparseVector(int dim, int nnz);
 
 #endif /* SPARSEVEC_H */

@@ -10,8 +10,8 @@
 #include "base/compat.h"
 #include "types/exact_distance.h"
 #include "types/float_array.h"
+#include "types/raw_values.h"
 #include "types/sparse_array.h"
-#include "types/sparsevec.h"
 #include "types/type_checks.h"
 
 /* Two elements from here on have a product in the normal range of float4. */

@@ -14,8 +14,8 @@
 
 #include "base/compat.h"
 #include "types/float_array.h"
+#include "types/raw_values.h"
 #include "types/sparse_array.h"
-#include "types/sparsevec.h"
 
 PG_FUNCTION_INFO_V1(sparsevec_l2_norm);
 Datum

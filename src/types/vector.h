@@ -2,8 +2,10 @@
  * vector.h
  *		The type vector: a fixed number of float4 elements.
  *
- * The struct and macros keep pgvector's names and layout, because values in
- * tables and other extensions depend on them.
+ * Installed for other extensions.  The struct and macros keep pgvector's names
+ * and layout, because these and values in tables depend on them.  What is
+ * declared here lies in vector.so, which must have been loaded before a library
+ * that needs it.
  */
 #ifndef VECTOR_H
 #define VECTOR_H
@@ -33,20 +35,6 @@ typedef struct Vector
 } Vector;
 
 /* A vector of dim zeros in the current memory context. */
-extern Vector *InitVector(int dim);
-
-/*
- * The exact distances of the SQL operators on raw arrays, also used by the
- * access methods for rerank, so that both agree to the last bit.
- */
-extern double vector_l2_distance_raw(const float *a, const float *b, int dim);
-extern double vector_negative_inner_product_raw(const float *a, const float *b,
-												int dim);
-extern double vector_cosine_distance_raw(const float *a, const float *b,
-										 int dim);
-extern double vector_l1_distance_raw(const float *a, const float *b, int dim);
-
-/* Equal vectors have equal hashes. */
-extern uint64 vector_hash_raw(const float *x, int dim, uint64 seed);
+extern PGDLLEXPORT Vector *InitVector(int dim);
 
 #endif /* VECTOR_H */

@@ -8,7 +8,7 @@
 #include "types/dense.h"
 #include "types/exact_distance.h"
 #include "types/float_array.h"
-#include "types/vector.h"
+#include "types/raw_values.h"
 
 static double
 vector_l2_squared_distance_raw(const float *a, const float *b, int dim)
