@@ -626,7 +626,7 @@ index_row(HnswBuild *build, const void *value, ItemPointer tid)
 	if (build->graph_written)
 		hnsw_insert_value(index, value, tid);
 	else
-		hnsw_graph_add(&build->graph, build->code,
+		hnsw_graph_add(&build->graph, build->code, index->geometry.code_bytes,
 					   hnsw_value_hash(&index->coder, value), tid);
 }
 
@@ -643,7 +643,7 @@ finish_sample(HnswBuild *build)
 									build->sample, build->sample_rows);
 	MemoryContextSwitchTo(index->context);
 	hnsw_set_encoding(index, encoding);
-	hnsw_graph_init(&build->graph, index);
+	hnsw_graph_init(&build->graph, index, index->geometry.code_bytes);
 	build->code = palloc0(index->geometry.code_bytes);
 	build->sampling = false;
 

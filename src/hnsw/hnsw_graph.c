@@ -70,10 +70,11 @@ list_bytes(uint32 capacity)
  */
 
 void
-hnsw_graph_init(HnswGraph *graph, const HnswIndex *index)
+hnsw_graph_init(HnswGraph *graph, const HnswIndex *index, uint32 code_bytes)
 {
 	memset(graph, 0, sizeof(HnswGraph));
 	graph->coder = &index->coder;
+	graph->code_bytes = code_bytes;
 	graph->geometry = index->geometry;
 	graph->ef_construction = index->ef_construction;
 	graph->seed = index->seed;
@@ -93,13 +94,16 @@ hnsw_graph_init(HnswGraph *graph, const HnswIndex *index)
 Size
 hnsw_graph_memory(const HnswGraph *graph, uint32 elements, uint32 rows)
 {
-	Size element_bytes = graph->geometry.code_bytes + sizeof(HnswGraphEntry) +
+	Size code_bytes = graph->code_bytes == 0 ? sizeof(HnswCode *)
+											 : graph->code_bytes;
+	Size element_bytes = code_bytes + sizeof(HnswGraphEntry) +
 						 graph->list_bytes +
 						 graph->upper_bytes / (graph->geometry.m - 1) +
 						 2 * sizeof(uint8) +	  /* visited, seen */
 						 4 * sizeof(HnswElement); /* orders */
 
-	return element_bytes * elements + sizeof(HnswGraphRow) * rows;
+	return element_bytes * elements + sizeof(HnswGraphRow) * rows +
+		   graph->varying_bytes;
 }
 
 /* An array with room for twice as many; a huge one may well be moved by remap. */
@@ -140,8 +144,8 @@ add_further_row(HnswGraph *graph, HnswElement element, ItemPointer tid)
 }
 
 static void
-add_element(HnswGraph *graph, const HnswCode *code, uint64 hash,
-			ItemPointer tid)
+add_element(HnswGraph *graph, const HnswCode *code, uint32 code_bytes,
+			uint64 hash, ItemPointer tid)
 {
 	HnswElement		element = graph->num_elements;
 	HnswGraphEntry *entry;
@@ -150,14 +154,26 @@ add_element(HnswGraph *graph, const HnswCode *code, uint64 hash,
 	{
 		uint32 allocated = graph->elements_allocated;
 
-		graph->codes = double_array(graph, graph->codes, &allocated,
-									graph->geometry.code_bytes);
+		if (graph->code_bytes == 0)
+			graph->code_places = double_array(graph, graph->code_places,
+											  &allocated, sizeof(HnswCode *));
+		else
+			graph->codes = double_array(graph, graph->codes, &allocated,
+										graph->code_bytes);
 		graph->entries = double_array(graph, graph->entries,
 									  &graph->elements_allocated,
 									  sizeof(HnswGraphEntry));
 	}
-	memcpy(graph->codes + (Size) element * graph->geometry.code_bytes, code,
-		   graph->geometry.code_bytes);
+	if (graph->code_bytes == 0)
+	{
+		char *copy = MemoryContextAlloc(graph->context, code_bytes);
+
+		memcpy(copy, code, code_bytes);
+		graph->code_places[element] = (const HnswCode *) copy;
+		graph->varying_bytes += GetMemoryChunkSpace(copy);
+	}
+	else
+		memcpy(graph->codes + (Size) element * code_bytes, code, code_bytes);
 	entry = &graph->entries[element];
 	entry->hash = hash;
 	entry->tid = *tid;
@@ -166,8 +182,8 @@ add_element(HnswGraph *graph, const HnswCode *code, uint64 hash,
 }
 
 void
-hnsw_graph_add(HnswGraph *graph, const HnswCode *code, uint64 hash,
-			   ItemPointer tid)
+hnsw_graph_add(HnswGraph *graph, const HnswCode *code, uint32 code_bytes,
+			   uint64 hash, ItemPointer tid)
 {
 	bool		found;
 	GraphValue *value;
@@ -182,7 +198,7 @@ hnsw_graph_add(HnswGraph *graph, const HnswCode *code, uint64 hash,
 		add_further_row(graph, value->element, tid);
 		return;
 	}
-	add_element(graph, code, hash, tid);
+	add_element(graph, code, code_bytes, hash, tid);
 }
 
 void

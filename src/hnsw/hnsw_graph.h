@@ -54,7 +54,10 @@ typedef struct HnswGraph
 	/* loading */
 	uint32					  num_elements;
 	uint32					  elements_allocated;
-	char					 *codes; /* geometry.code_bytes each */
+	uint32					  code_bytes; /* of each code, or 0 if they vary */
+	char					 *codes;	  /* if they are of one size */
+	const HnswCode			**code_places;	 /* if they vary */
+	Size					  varying_bytes; /* of all codes, if they vary */
 	HnswGraphEntry			 *entries;
 	uint32					  num_rows;
 	uint32					  rows_allocated;
@@ -91,16 +94,18 @@ typedef struct HnswGraphWorker
 	HnswNeighbour	   *old_list;	/* for lists selected again: 2m + 1 */
 } HnswGraphWorker;
 
-extern void hnsw_graph_init(HnswGraph *graph, const HnswIndex *index);
+/* code_bytes: of each code, or 0 if codes vary in size. */
+extern void hnsw_graph_init(HnswGraph *graph, const HnswIndex *index,
+							uint32 code_bytes);
 extern Size hnsw_graph_memory(const HnswGraph *graph, uint32 elements,
 							  uint32 rows);
 
 /*
- * Add a row.  hash is that of the exact value: rows of equal hash and code
- * share an element.
+ * Add a row.  code_bytes: of this code, a multiple of 4.  hash is that of the
+ * exact value: rows of equal hash and code share an element.
  */
-extern void hnsw_graph_add(HnswGraph *graph, const HnswCode *code, uint64 hash,
-						   ItemPointer tid);
+extern void hnsw_graph_add(HnswGraph *graph, const HnswCode *code,
+						   uint32 code_bytes, uint64 hash, ItemPointer tid);
 
 /* No more rows: give levels, make room for the lists. */
 extern void hnsw_graph_finish_loading(HnswGraph *graph);
@@ -134,8 +139,10 @@ extern void hnsw_graph_free(HnswGraph *graph);
 static inline const HnswCode *
 hnsw_graph_code(const HnswGraph *graph, HnswElement element)
 {
+	if (graph->code_bytes == 0)
+		return graph->code_places[element];
 	return (const HnswCode *) (graph->codes +
-							   (Size) element * graph->geometry.code_bytes);
+							   (Size) element * graph->code_bytes);
 }
 
 static inline int
