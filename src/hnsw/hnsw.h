@@ -128,6 +128,13 @@ hnsw_list_capacity(const HnswIndex *index, int level)
 	return level == 0 ? 2 * index->m : index->m;
 }
 
+/* How many edges a selection fills a list up to: README, "Neighbours". */
+static inline int
+hnsw_list_fill(uint32 m, int level)
+{
+	return level == 0 ? m : 0;
+}
+
 /* Raise ERRCODE_INDEX_CORRUPTED: the chain of rows of an element. */
 pg_noreturn extern void hnsw_report_broken_chain(const HnswIndex *index,
 												 HnswElement	  element);
@@ -322,12 +329,13 @@ typedef struct HnswNeighbour
 /*
  * The selection heuristic (Malkov & Yashunin 2018, Algorithm 4): keep a
  * candidate unless one kept already is nearer to it than the base.  Protected
- * candidates are always kept.  `candidates` is sorted by distance here; the
- * kept ones, at most `limit`, are moved to its front, their number returned.
+ * candidates are always kept.  If these are less than `fill`, the nearest of the
+ * others join them.  `candidates` is sorted by distance here; the kept ones, at
+ * most `limit`, are moved to its front, their number returned.
  */
 extern int hnsw_select_neighbours(const HnswCoder *coder,
 								  HnswNeighbour *candidates, int count,
-								  int limit);
+								  int limit, int fill);
 
 /* ------------------------------------------------------------------------
  * Sets of element numbers below a size, one bit each.

@@ -513,6 +513,7 @@ add_edge(HnswGraphWorker *worker, HnswElement element, int level, uint32 edge,
 	int				 capacity = hnsw_graph_capacity(graph, level);
 	float			*distances = list_distances(list, capacity);
 	HnswNeighbour	*neighbours = worker->old_list;
+	int				 selected;
 
 	if (list->count < capacity)
 	{
@@ -529,10 +530,12 @@ add_edge(HnswGraphWorker *worker, HnswElement element, int level, uint32 edge,
 		neighbours[i].code = hnsw_graph_code(graph, HNSW_EDGE_TARGET(
 														neighbours[i].edge));
 	}
-	list->count = hnsw_reselect_neighbours(graph->coder, neighbours,
-										   list->selected, capacity + 1,
-										   capacity);
-	list->selected = list->count;
+	selected = list->selected;
+	list->count = hnsw_reselect_neighbours(graph->coder, neighbours, &selected,
+										   capacity + 1, capacity,
+										   hnsw_list_fill(graph->geometry.m,
+														  level));
+	list->selected = selected;
 	for (int i = 0; i < list->count; i++)
 	{
 		list->edges[i] = neighbours[i].edge;
@@ -554,6 +557,7 @@ connect(HnswGraphWorker *worker, HnswElement element, int level)
 	HnswNeighbour *neighbours = worker->candidates;
 	HnswElement	   parent = HNSW_NONE;
 	bool		   has_parent = false;
+	int			   selected = 0;
 
 	for (int i = 0; i < worker->beam_count; i++)
 	{
@@ -561,10 +565,10 @@ connect(HnswGraphWorker *worker, HnswElement element, int level)
 		neighbours[i].edge = worker->beam[i].element;
 		neighbours[i].code = hnsw_graph_code(graph, worker->beam[i].element);
 	}
-	list->count = hnsw_select_neighbours(graph->coder, neighbours,
-										 worker->beam_count,
-										 graph->geometry.m);
-	list->selected = list->count;
+	list->count = hnsw_reselect_neighbours(
+		graph->coder, neighbours, &selected, worker->beam_count,
+		graph->geometry.m, hnsw_list_fill(graph->geometry.m, level));
+	list->selected = selected;
 	if (level == 0)
 		parent = choose_parent(worker, list->count);
 

@@ -202,7 +202,7 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 		candidates[i].distance = hnsw_code_distance(&index->coder, base, code);
 	}
 	kept = hnsw_select_neighbours(&index->coder, candidates, count + 1,
-								  capacity);
+								  capacity, hnsw_list_fill(index->m, level));
 	for (int i = 0; i < kept; i++)
 	{
 		result[i] = candidates[i].edge;
@@ -435,7 +435,7 @@ choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live,
 		candidates[i].distance = live[i].distance;
 	}
 	count = hnsw_select_neighbours(&index->coder, candidates, num_candidates,
-								   index->m);
+								   index->m, hnsw_list_fill(index->m, level));
 	for (int i = 0; i < count; i++)
 		edges[i] = candidates[i].edge;
 
@@ -770,12 +770,30 @@ join_parent(HnswIndex *index, HnswElement element, uint32 *edges, uint32 count)
 		unprotect_edge(index, element, parent);
 	}
 
-	/* none has room: there is always a place between two others */
-	if (!hnsw_attach_element(index, element, NULL))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no place for element %u",
-							   RelationGetRelationName(index->rel), element),
-						errhint("Please REINDEX it.")));
+	/* none has room: there is a place between two others that stay */
+	if (hnsw_attach_element(index, element, NULL))
+		return;
+
+	/*
+	 * Unless hardly any stays: vacuum may have marked them since they were
+	 * chosen.  But it waits for this insert before it looks who is joined with
+	 * whom (rule V2), so those that were alive then will do.
+	 */
+	for (uint32 i = 0; i < count; i++)
+	{
+		HnswElement parent = HNSW_EDGE_TARGET(edges[i]);
+
+		if (hnsw_add_protected_edge(index, parent, element,
+									hnsw_list_capacity(index, 0)))
+		{
+			hnsw_force_protected_edge(index, element, parent);
+			return;
+		}
+	}
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has no place for element %u",
+						   RelationGetRelationName(index->rel), element),
+					errhint("Please REINDEX it.")));
 }
 
 void

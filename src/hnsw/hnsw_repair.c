@@ -349,7 +349,7 @@ repaired_list(HnswRepair *repair, HnswElement element, int level,
 			candidates[i].edge |= HNSW_PROTECTED;
 	}
 	kept = hnsw_select_neighbours(&index->coder, candidates, num_candidates,
-								  capacity);
+								  capacity, 0);
 	for (uint32 i = 0; i < count && kept < capacity; i++)
 	{
 		if (hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i])))

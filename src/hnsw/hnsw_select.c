@@ -2,10 +2,14 @@
  * hnsw_select.c
  *		Which candidates become neighbours.
  *
- * Algorithm 4 of Malkov & Yashunin (2018), with two additions.  Protected
+ * Algorithm 4 of Malkov & Yashunin (2018), with three additions.  Protected
  * edges, which hold the graph together (README), are kept whatever the
- * heuristic says.  And a list that was selected before need not be compared
- * with itself again: what was kept then is only tested against what came since.
+ * heuristic says.  A list that was selected before need not be compared with
+ * itself again: what was kept then is only tested against what came since.
+ * And where the heuristic takes few, the nearest of the others join them, up to
+ * half of what the heuristic may take: the paper's keepPrunedConnections, but
+ * bounded, as a full list costs every search and gains little more (README,
+ * "Neighbours").
  *
  * Arrays only: no buffers, no locks, no allocation.
  */
@@ -68,17 +72,22 @@ is_occluded(const HnswCoder *coder, const HnswNeighbour *candidate,
 
 int
 hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
-						 int selected, int count, int limit)
+						 int *num_selected, int count, int limit, int fill)
 {
+	HnswNeighbour  spare[HNSW_MAX_M]; /* the nearest ones not kept */
+	int			   num_spare = 0;
+	int			   selected = *num_selected;
 	HnswNeighbour *fresh = candidates + selected;
 	int			   num_fresh = count - selected;
 	int			   protected_left = count_protected(candidates, count);
 	int			   kept_selected = 0;
 	int			   kept_fresh = 0;
+	int			   kept;
 	int			   i = 0;
 	int			   j = 0;
 
 	Assert(protected_left <= limit);
+	Assert(fill <= limit && fill <= HNSW_MAX_M);
 	sort_by_distance(fresh, num_fresh);
 
 	/*
@@ -111,8 +120,11 @@ hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
 		}
 
 		if (!keep)
-			continue;
-		if (is_selected)
+		{
+			if (num_spare < fill)
+				spare[num_spare++] = candidate;
+		}
+		else if (is_selected)
 			candidates[kept_selected++] = candidate;
 		else
 			fresh[kept_fresh++] = candidate;
@@ -120,13 +132,20 @@ hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
 
 	memmove(candidates + kept_selected, fresh,
 			sizeof(HnswNeighbour) * kept_fresh);
-	sort_by_distance(candidates, kept_selected + kept_fresh);
-	return kept_selected + kept_fresh;
+	kept = kept_selected + kept_fresh;
+	sort_by_distance(candidates, kept);
+	*num_selected = kept;
+	for (int s = 0; s < num_spare && kept < fill; s++)
+		candidates[kept++] = spare[s];
+	return kept;
 }
 
 int
 hnsw_select_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
-					   int count, int limit)
+					   int count, int limit, int fill)
 {
-	return hnsw_reselect_neighbours(coder, candidates, 0, count, limit);
+	int num_selected = 0;
+
+	return hnsw_reselect_neighbours(coder, candidates, &num_selected, count,
+									limit, fill);
 }
