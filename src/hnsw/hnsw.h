@@ -258,7 +258,14 @@ typedef struct HnswCandidate
 #define HNSW_EXPANDED			((uint32) 0x80000000)
 #define HnswCandidateElement(c) ((HnswElement) ((c)->element & ~HNSW_EXPANDED))
 
-struct visited_hash;
+/* A set of element numbers; slots without one are HNSW_NONE. */
+typedef struct HnswVisited
+{
+	HnswElement *slots;
+	uint32		 mask;	/* number of slots - 1, a power of two */
+	uint32		 shift; /* from a 32-bit hash to a slot */
+	uint32		 count;
+} HnswVisited;
 
 /*
  * A search on one level.  beam[0 .. beam_count) are the best candidates found,
@@ -267,23 +274,23 @@ struct visited_hash;
  */
 typedef struct HnswSearch
 {
-	HnswIndex			*index;
-	const HnswQuery		*query;
-	MemoryContext		 context;
-	int					 level;
-	struct visited_hash *visited;
-	HnswCandidate		*beam;
-	int					 beam_count;
-	int					 beam_limit;
-	int					 beam_allocated;
-	int					 next; /* no candidate before this is unexpanded */
-	HnswCandidate		*rest;
-	int					 rest_count;
-	int					 rest_allocated;
-	bool				 rest_is_heap;
-	int64				 scored; /* codes compared so far */
-	uint32				*edges;	 /* work space */
-	HnswElement			*hop;
+	HnswIndex		*index;
+	const HnswQuery *query;
+	MemoryContext	 context;
+	int				 level;
+	HnswVisited		 visited;
+	HnswCandidate	*beam;
+	int				 beam_count;
+	int				 beam_limit;
+	int				 beam_allocated;
+	int				 next; /* no candidate before this is unexpanded */
+	HnswCandidate	*rest;
+	int				 rest_count;
+	int				 rest_allocated;
+	bool			 rest_is_heap;
+	int64			 scored; /* codes compared so far */
+	uint32			*edges;	 /* work space */
+	HnswElement		*hop;
 } HnswSearch;
 
 /* Memory comes from the current context; the query must outlive the search. */

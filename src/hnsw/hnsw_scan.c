@@ -447,8 +447,7 @@ static bool
 search_on(HnswScan *so, int more)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(so->context);
-	bool		  any = so->search.visited != NULL &&
-			   hnsw_search_widen(&so->search, more);
+	bool		  any = hnsw_search_widen(&so->search, more);
 
 	if (any)
 		take_beam(so);

@@ -13,32 +13,88 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 
 #include "hnsw/hnsw.h"
-
-/* The set of element numbers seen so far. */
-typedef struct VisitedEntry
-{
-	HnswElement element;
-	char		status;
-} VisitedEntry;
-
-#define SH_PREFIX			 visited
-#define SH_ELEMENT_TYPE		 VisitedEntry
-#define SH_KEY_TYPE			 HnswElement
-#define SH_KEY				 element
-#define SH_HASH_KEY(tb, key) murmurhash32(key)
-#define SH_EQUAL(tb, a, b)	 ((a) == (b))
-#define SH_SCOPE			 static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
 
 /* Bytes of a code that are prefetched while its predecessor is scored. */
 #define PREFETCH_BYTES	 512
 #define CACHE_LINE_BYTES 64
+
+/* ------------------------------------------------------------------------
+ * The elements seen so far
+ *
+ * A flat table of nothing but numbers, half empty at least: several look-ups an
+ * element scored make it worth a table of its own, a third of simplehash's size
+ * and without its bookkeeping.
+ * ------------------------------------------------------------------------
+ */
+#define INITIAL_VISITED_SLOTS 2048
+
+static void
+clear_visited(HnswVisited *visited)
+{
+	for (uint32 i = 0; i <= visited->mask; i++)
+		visited->slots[i] = HNSW_NONE;
+	visited->count = 0;
+}
+
+static void
+allocate_visited(HnswSearch *search, uint64 num_slots)
+{
+	HnswVisited *visited = &search->visited;
+
+	visited->slots = MemoryContextAllocHuge(search->context,
+											sizeof(HnswElement) * num_slots);
+	visited->mask = num_slots - 1;
+	visited->shift = 32 - pg_ceil_log2_32(num_slots);
+	clear_visited(visited);
+}
+
+/* The slot of an element, or the empty one that it would get. */
+static inline HnswElement *
+visited_slot(const HnswVisited *visited, HnswElement element)
+{
+	/* Fibonacci hashing: the high bits of the product depend on all of it */
+	uint32 i = (uint32) (element * 0x9E3779B1U) >> visited->shift;
+
+	while (visited->slots[i & visited->mask] != element &&
+		   visited->slots[i & visited->mask] != HNSW_NONE)
+		i++;
+	return &visited->slots[i & visited->mask];
+}
+
+static void
+grow_visited(HnswSearch *search)
+{
+	HnswVisited *visited = &search->visited;
+	HnswVisited	 old = *visited;
+
+	allocate_visited(search, 2 * ((uint64) old.mask + 1));
+	for (uint32 i = 0; i <= old.mask; i++)
+	{
+		if (old.slots[i] != HNSW_NONE)
+			*visited_slot(visited, old.slots[i]) = old.slots[i];
+	}
+	visited->count = old.count;
+	pfree(old.slots);
+}
+
+/* Note an element; true if it was not seen before. */
+static inline bool
+visit(HnswSearch *search, HnswElement element)
+{
+	HnswVisited *visited = &search->visited;
+	HnswElement *slot = visited_slot(visited, element);
+
+	if (*slot == element)
+		return false;
+	*slot = element;
+	if (unlikely(++visited->count > visited->mask / 2))
+		grow_visited(search);
+	return true;
+}
 
 void
 hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
@@ -49,6 +105,7 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
 	search->context = CurrentMemoryContext;
 	search->edges = palloc(sizeof(uint32) * 2 * index->m);
 	search->hop = palloc(sizeof(HnswElement) * 2 * index->m);
+	allocate_visited(search, INITIAL_VISITED_SLOTS);
 }
 
 static inline void
@@ -76,13 +133,15 @@ typedef void (*ScoreCallback)(HnswSearch *search, HnswCandidate candidate);
 
 /*
  * Score the elements of search->hop.  The page of the next one is pinned and
- * its code prefetched before the current one is scored.
+ * its code prefetched before the current one is scored.  Lists are mostly in
+ * the order of numbers, so the next page is often the same.
  */
 static inline void
 score_hop(HnswSearch *search, int count, ScoreCallback accept)
 {
 	HnswIndex	   *index = search->index;
 	Buffer			buffer = InvalidBuffer;
+	BlockNumber		block = InvalidBlockNumber;
 	const HnswCode *code = NULL;
 
 	for (int i = -1; i < count; i++)
@@ -94,7 +153,14 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 		{
 			HnswPlace at = hnsw_code_place(index, search->hop[i + 1]);
 
-			next_buffer = hnsw_pin_page(index, at.block);
+			if (at.block == block)
+			{
+				IncrBufferRefCount(buffer);
+				next_buffer = buffer;
+			}
+			else
+				next_buffer = hnsw_pin_page(index, at.block);
+			block = at.block;
 			__builtin_prefetch(HnswPageGetHeader(BufferGetPage(next_buffer)));
 			next_code = hnsw_code_in_page(index, next_buffer, at.slot);
 			prefetch_code(next_code, index->geometry.code_bytes);
@@ -160,6 +226,7 @@ reserve_beam(HnswSearch *search, int size)
 HnswCandidate
 hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level)
 {
+	clear_visited(&search->visited);
 	reserve_beam(search, 1);
 	search->beam[0] = score_element(search, from.element);
 
@@ -170,13 +237,18 @@ hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level)
 		do
 		{
 			uint32 count;
+			int	   fresh = 0;
 
 			CHECK_FOR_INTERRUPTS();
 			last = search->beam[0].element;
 			count = hnsw_read_list(search->index, last, l, search->edges);
 			for (uint32 i = 0; i < count; i++)
-				search->hop[i] = HNSW_EDGE_TARGET(search->edges[i]);
-			score_hop(search, count, keep_nearest);
+			{
+				/* what was no nearer when seen before is not now */
+				if (visit(search, HNSW_EDGE_TARGET(search->edges[i])))
+					search->hop[fresh++] = HNSW_EDGE_TARGET(search->edges[i]);
+			}
+			score_hop(search, fresh, keep_nearest);
 		} while (search->beam[0].element != last);
 	}
 	return search->beam[0];
@@ -327,10 +399,8 @@ run(HnswSearch *search)
 		for (uint32 i = 0; i < count; i++)
 		{
 			HnswElement neighbour = HNSW_EDGE_TARGET(search->edges[i]);
-			bool		found;
 
-			visited_insert(search->visited, neighbour, &found);
-			if (!found)
+			if (visit(search, neighbour))
 				search->hop[fresh++] = neighbour;
 		}
 		score_hop(search, fresh, offer);
@@ -342,10 +412,7 @@ hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count,
 				  int level, int ef)
 {
 	search->level = level;
-	if (search->visited == NULL)
-		search->visited = visited_create(search->context, ef * 32, NULL);
-	else
-		visited_reset(search->visited);
+	clear_visited(&search->visited);
 	search->rest_count = 0;
 	search->rest_is_heap = false;
 	search->next = 0;
@@ -356,11 +423,9 @@ hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count,
 	for (int i = 0; i < count; i++)
 	{
 		HnswCandidate candidate = start[i];
-		bool		  found;
 
 		candidate.element &= ~HNSW_EXPANDED;
-		visited_insert(search->visited, candidate.element, &found);
-		if (!found)
+		if (visit(search, candidate.element))
 			offer(search, candidate);
 	}
 	run(search);
@@ -421,10 +486,7 @@ hnsw_search_consume(HnswSearch *search, int count)
 Size
 hnsw_search_memory(const HnswSearch *search)
 {
-	Size size = sizeof(HnswCandidate) *
-				((Size) search->beam_allocated + search->rest_allocated);
-
-	if (search->visited != NULL)
-		size += search->visited->size * sizeof(VisitedEntry);
-	return size;
+	return sizeof(HnswCandidate) *
+			   ((Size) search->beam_allocated + search->rest_allocated) +
+		   sizeof(HnswElement) * ((Size) search->visited.mask + 1);
 }
