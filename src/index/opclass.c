@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/varbit.h"
 
+#include "base/compat.h"
 #include "distance/distance.h"
 #include "index/opclass.h"
 #include "types/bitvec.h"
