@@ -2,6 +2,7 @@
 #
 #   make quickstart      everything from nothing to a running demonstration
 #   make test            everything from nothing to "N passed, N failed"
+#   make test-all-versions  the same with newer versions of PostgreSQL, too
 #   make, make install   build and install for the server of $(PG_CONFIG)
 #   make installcheck    test the installed extension on a running server
 #   make format          clang-format all sources in place
@@ -21,12 +22,17 @@ SRCS = $(sort $(wildcard src/*.c src/*/*.c))
 OBJS = $(SRCS:.c=.o)
 DEPS = $(OBJS:.o=.d) $(OBJS:.o=.bc.d)
 
-# The install script is its parts in this order, one part a module.
+# The install script is its parts in this order, one part a module: first what
+# pgvector's catalog has as well, then what is ours alone.
 SQL_SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
-SQL_PARTS = sql/types.sql sql/hnsw.sql sql/inspect.sql
+CONTRACT_PARTS = sql/types.sql sql/hnsw.sql
+OWN_PARTS = sql/types_own.sql sql/inspect.sql sql/comments.sql
 
-DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
-DATA_built = $(SQL_SCRIPT)
+# From pgvector's catalog, which is the same in all of these versions, to ours.
+PGVECTOR_VERSIONS = 0.8.0 0.8.1 0.8.2 0.8.3 0.8.4 0.8.5 0.8.6 0.8.7
+UPGRADE_SCRIPTS = $(PGVECTOR_VERSIONS:%=sql/$(EXTENSION)--%--$(EXTVERSION).sql)
+
+DATA_built = $(SQL_SCRIPT) $(UPGRADE_SCRIPTS)
 DOCS = $(wildcard README.md)
 
 # What other extensions include to work with values of our types.
@@ -87,10 +93,18 @@ $(eval $(call isa_flags,avx512,$(AVX512_CFLAGS)))
 $(eval $(call isa_flags,avx512vnni,$(AVX512_CFLAGS) -mavx512vnni))
 endif
 
-$(SQL_SCRIPT): $(SQL_PARTS) Makefile
-	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit' && \
-	  for part in $(SQL_PARTS); do echo && cat $$part || exit 1; done; } >$@.tmp
-	mv $@.tmp $@
+# script FILE, SQL COMMAND, PARTS -- psql shall not run it: only that command does
+define make_script
+	{ printf '%s\n' '\echo Use "$(2)" to load this file. \quit' && \
+	  for part in $(3); do echo && cat $$part || exit 1; done; } >$(1).tmp
+	mv $(1).tmp $(1)
+endef
+
+$(SQL_SCRIPT): $(CONTRACT_PARTS) $(OWN_PARTS) Makefile
+	$(call make_script,$@,CREATE EXTENSION $(EXTENSION),$(CONTRACT_PARTS) $(OWN_PARTS))
+
+$(UPGRADE_SCRIPTS): sql/from_pgvector.sql $(OWN_PARTS) Makefile
+	$(call make_script,$@,ALTER EXTENSION $(EXTENSION) UPDATE,sql/from_pgvector.sql $(OWN_PARTS))
 
 else
 
@@ -105,6 +119,9 @@ endif
 # These bring what they need along, see tools/ and quickstart/.
 test:
 	@bash tools/test.sh
+
+test-all-versions:
+	@bash tools/test-all-versions.sh
 
 quickstart:
 	@bash quickstart/quickstart.sh
@@ -127,4 +144,4 @@ check-sanitize:
 # All that the compiler has to say, and nothing linked.
 objects: $(OBJS)
 
-.PHONY: test quickstart quickstart-stop quickstart-clean format check-style check-sanitize objects
+.PHONY: test test-all-versions quickstart quickstart-stop quickstart-clean format check-style check-sanitize objects

@@ -5,8 +5,6 @@ CREATE FUNCTION hnswhandler(internal) RETURNS index_am_handler
 
 CREATE ACCESS METHOD hnsw TYPE INDEX HANDLER hnswhandler;
 
-COMMENT ON ACCESS METHOD hnsw IS 'approximate nearest neighbour search in a navigable graph';
-
 -- Support functions: 1 distance, 2 norm (only cosine has it), 3 the type of
 -- the values (none: vector).
 

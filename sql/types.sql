@@ -24,8 +24,6 @@ CREATE TYPE vector (
 	STORAGE = external
 );
 
-COMMENT ON TYPE vector IS 'vector of float4 elements';
-
 CREATE TYPE halfvec;
 
 CREATE FUNCTION halfvec_in(cstring, oid, integer) RETURNS halfvec
@@ -49,8 +47,6 @@ CREATE TYPE halfvec (
 	STORAGE = external
 );
 
-COMMENT ON TYPE halfvec IS 'vector of half-precision elements';
-
 CREATE TYPE sparsevec;
 
 CREATE FUNCTION sparsevec_in(cstring, oid, integer) RETURNS sparsevec
@@ -73,8 +69,6 @@ CREATE TYPE sparsevec (
 	ALIGNMENT = int4,
 	STORAGE = external
 );
-
-COMMENT ON TYPE sparsevec IS 'float4 elements of a vector that are not zero';
 
 -- Distances
 
@@ -168,7 +162,8 @@ CREATE FUNCTION halfvec_mul(halfvec, halfvec) RETURNS halfvec
 CREATE FUNCTION halfvec_concat(halfvec, halfvec) RETURNS halfvec
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 
--- Comparison; larger and smaller are for max and min.
+-- Comparison
+
 CREATE FUNCTION vector_lt(vector, vector) RETURNS boolean
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 CREATE FUNCTION vector_le(vector, vector) RETURNS boolean
@@ -182,14 +177,6 @@ CREATE FUNCTION vector_ge(vector, vector) RETURNS boolean
 CREATE FUNCTION vector_gt(vector, vector) RETURNS boolean
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 CREATE FUNCTION vector_cmp(vector, vector) RETURNS integer
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION vector_larger(vector, vector) RETURNS vector
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION vector_smaller(vector, vector) RETURNS vector
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION vector_hash(vector) RETURNS integer
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION vector_hash_extended(vector, bigint) RETURNS bigint
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 CREATE FUNCTION halfvec_lt(halfvec, halfvec) RETURNS boolean
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
@@ -205,14 +192,6 @@ CREATE FUNCTION halfvec_gt(halfvec, halfvec) RETURNS boolean
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 CREATE FUNCTION halfvec_cmp(halfvec, halfvec) RETURNS integer
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION halfvec_larger(halfvec, halfvec) RETURNS halfvec
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION halfvec_smaller(halfvec, halfvec) RETURNS halfvec
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION halfvec_hash(halfvec) RETURNS integer
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION halfvec_hash_extended(halfvec, bigint) RETURNS bigint
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 CREATE FUNCTION sparsevec_lt(sparsevec, sparsevec) RETURNS boolean
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 CREATE FUNCTION sparsevec_le(sparsevec, sparsevec) RETURNS boolean
@@ -226,14 +205,6 @@ CREATE FUNCTION sparsevec_ge(sparsevec, sparsevec) RETURNS boolean
 CREATE FUNCTION sparsevec_gt(sparsevec, sparsevec) RETURNS boolean
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 CREATE FUNCTION sparsevec_cmp(sparsevec, sparsevec) RETURNS integer
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION sparsevec_larger(sparsevec, sparsevec) RETURNS sparsevec
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION sparsevec_smaller(sparsevec, sparsevec) RETURNS sparsevec
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION sparsevec_hash(sparsevec) RETURNS integer
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
-CREATE FUNCTION sparsevec_hash_extended(sparsevec, bigint) RETURNS bigint
 	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 
 -- Casts
@@ -432,9 +403,9 @@ CREATE OPERATOR <= (
 );
 CREATE OPERATOR = (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_eq,
+	HASHES,
 	COMMUTATOR = =, NEGATOR = <>,
-	RESTRICT = eqsel, JOIN = eqjoinsel,
-	HASHES
+	RESTRICT = eqsel, JOIN = eqjoinsel
 );
 CREATE OPERATOR <> (
 	LEFTARG = vector, RIGHTARG = vector, FUNCTION = vector_ne,
@@ -463,9 +434,9 @@ CREATE OPERATOR <= (
 );
 CREATE OPERATOR = (
 	LEFTARG = halfvec, RIGHTARG = halfvec, FUNCTION = halfvec_eq,
+	HASHES,
 	COMMUTATOR = =, NEGATOR = <>,
-	RESTRICT = eqsel, JOIN = eqjoinsel,
-	HASHES
+	RESTRICT = eqsel, JOIN = eqjoinsel
 );
 CREATE OPERATOR <> (
 	LEFTARG = halfvec, RIGHTARG = halfvec, FUNCTION = halfvec_ne,
@@ -494,9 +465,9 @@ CREATE OPERATOR <= (
 );
 CREATE OPERATOR = (
 	LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = sparsevec_eq,
+	HASHES,
 	COMMUTATOR = =, NEGATOR = <>,
-	RESTRICT = eqsel, JOIN = eqjoinsel,
-	HASHES
+	RESTRICT = eqsel, JOIN = eqjoinsel
 );
 CREATE OPERATOR <> (
 	LEFTARG = sparsevec, RIGHTARG = sparsevec, FUNCTION = sparsevec_ne,
@@ -524,11 +495,6 @@ CREATE OPERATOR CLASS vector_ops
 	OPERATOR 4 >=,
 	OPERATOR 5 >,
 	FUNCTION 1 vector_cmp(vector, vector);
-CREATE OPERATOR CLASS vector_ops
-	DEFAULT FOR TYPE vector USING hash AS
-	OPERATOR 1 =,
-	FUNCTION 1 vector_hash(vector),
-	FUNCTION 2 vector_hash_extended(vector, bigint);
 CREATE OPERATOR CLASS halfvec_ops
 	DEFAULT FOR TYPE halfvec USING btree AS
 	OPERATOR 1 <,
@@ -537,11 +503,6 @@ CREATE OPERATOR CLASS halfvec_ops
 	OPERATOR 4 >=,
 	OPERATOR 5 >,
 	FUNCTION 1 halfvec_cmp(halfvec, halfvec);
-CREATE OPERATOR CLASS halfvec_ops
-	DEFAULT FOR TYPE halfvec USING hash AS
-	OPERATOR 1 =,
-	FUNCTION 1 halfvec_hash(halfvec),
-	FUNCTION 2 halfvec_hash_extended(halfvec, bigint);
 CREATE OPERATOR CLASS sparsevec_ops
 	DEFAULT FOR TYPE sparsevec USING btree AS
 	OPERATOR 1 <,
@@ -550,11 +511,6 @@ CREATE OPERATOR CLASS sparsevec_ops
 	OPERATOR 4 >=,
 	OPERATOR 5 >,
 	FUNCTION 1 sparsevec_cmp(sparsevec, sparsevec);
-CREATE OPERATOR CLASS sparsevec_ops
-	DEFAULT FOR TYPE sparsevec USING hash AS
-	OPERATOR 1 =,
-	FUNCTION 1 sparsevec_hash(sparsevec),
-	FUNCTION 2 sparsevec_hash_extended(sparsevec, bigint);
 
 -- Aggregates
 
@@ -598,48 +554,5 @@ CREATE AGGREGATE sum(halfvec) (
 	SFUNC = halfvec_add,
 	STYPE = halfvec,
 	COMBINEFUNC = halfvec_add,
-	PARALLEL = SAFE
-);
-
-CREATE AGGREGATE max(vector) (
-	SFUNC = vector_larger,
-	STYPE = vector,
-	COMBINEFUNC = vector_larger,
-	SORTOP = >,
-	PARALLEL = SAFE
-);
-CREATE AGGREGATE min(vector) (
-	SFUNC = vector_smaller,
-	STYPE = vector,
-	COMBINEFUNC = vector_smaller,
-	SORTOP = <,
-	PARALLEL = SAFE
-);
-CREATE AGGREGATE max(halfvec) (
-	SFUNC = halfvec_larger,
-	STYPE = halfvec,
-	COMBINEFUNC = halfvec_larger,
-	SORTOP = >,
-	PARALLEL = SAFE
-);
-CREATE AGGREGATE min(halfvec) (
-	SFUNC = halfvec_smaller,
-	STYPE = halfvec,
-	COMBINEFUNC = halfvec_smaller,
-	SORTOP = <,
-	PARALLEL = SAFE
-);
-CREATE AGGREGATE max(sparsevec) (
-	SFUNC = sparsevec_larger,
-	STYPE = sparsevec,
-	COMBINEFUNC = sparsevec_larger,
-	SORTOP = >,
-	PARALLEL = SAFE
-);
-CREATE AGGREGATE min(sparsevec) (
-	SFUNC = sparsevec_smaller,
-	STYPE = sparsevec,
-	COMBINEFUNC = sparsevec_smaller,
-	SORTOP = <,
 	PARALLEL = SAFE
 );

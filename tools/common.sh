@@ -87,7 +87,7 @@ copy_tree()
 			--exclude=./results --exclude=./tmp_check --exclude=./log \
 			--exclude=./test/unit/build . |
 		tar -xf - -C "$1" --no-same-owner &&
-		rm -f "$1/sql/vector--$(sed -n "s/^default_version = '\(.*\)'/\1/p" vector.control).sql" &&
+		rm -f "$1"/sql/vector--*.sql &&
 		if [ "$(id -u)" = 0 ]; then
 			chown -R "$(as_server_user id -un):" "$1"
 		fi
