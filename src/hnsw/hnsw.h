@@ -88,6 +88,9 @@ typedef struct HnswPlace
 
 extern HnswIndex *hnsw_open(Relation rel);
 
+/* Is it an index of pgvector, which hnsw_open refuses?  See index/foreign.h. */
+extern bool hnsw_made_by_pgvector(Relation rel);
+
 /* Drop what the relcache keeps of the metapage: a build changes all of it. */
 extern void hnsw_forget_cache(Relation rel);
 

@@ -152,6 +152,21 @@ scan_cost(const CostModel *model, double rows, double *pages)
 	return cost;
 }
 
+/* Only a rebuild makes an index of pgvector one that can be scanned. */
+static bool
+is_foreign(const IndexOptInfo *info)
+{
+	Relation index;
+	bool	 foreign;
+
+	if (info->hypothetical)
+		return false;
+	index = index_open(info->indexoid, NoLock);
+	foreign = hnsw_made_by_pgvector(index);
+	index_close(index, NoLock);
+	return foreign;
+}
+
 /*
  * hnsw_cost_estimate -- amcostestimate.
  *
@@ -176,7 +191,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	*correlation = 0;
 	*selectivity = Min(Max(info->tuples, 1) / Max(info->rel->tuples, 1), 1);
 
-	if (list_length(path->indexorderbys) != 1)
+	if (list_length(path->indexorderbys) != 1 || is_foreign(info))
 	{
 		*startup_cost = UNUSABLE_PATH_COST;
 		*total_cost = UNUSABLE_PATH_COST;

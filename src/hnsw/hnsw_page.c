@@ -18,6 +18,7 @@
 
 #include "base/compat.h"
 #include "hnsw/hnsw.h"
+#include "index/foreign.h"
 
 /*
  * What the relcache keeps for an open index (rd_amcache, one chunk).
@@ -128,6 +129,17 @@ hnsw_check_page(HnswIndex *index, Buffer buffer, HnswPageKind kind)
  * ------------------------------------------------------------------------
  */
 
+static const VectorForeignMarks pgvector_marks = {.magic = 0xA953A953,
+												  .page_mark = 0xFF90};
+
+bool
+hnsw_made_by_pgvector(Relation rel)
+{
+	/* what the cache keeps is of a metapage that was checked */
+	return rel->rd_amcache == NULL &&
+		   vector_index_is_foreign(rel, &pgvector_marks);
+}
+
 /*
  * Check everything that later arithmetic relies on: a damaged metapage must
  * give an error, not a crash.
@@ -139,13 +151,15 @@ check_metapage(Relation rel, Page page)
 	HnswMetaPageData *meta = HnswPageGetMeta(page);
 	HnswElement		  next = 0;
 
+	if (vector_metapage_is_foreign(page, &pgvector_marks))
+		vector_report_foreign_index(ERROR, rel);
 	if (PageIsNew(page) || header->page_id != HNSW_PAGE_ID ||
 		header->kind != HNSW_PAGE_META || meta->magic != HNSW_MAGIC)
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" is not an hnsw index of this extension",
 						RelationGetRelationName(rel)),
-				 errhint("If pgvector made it, REINDEX it.")));
+				 errhint("Please REINDEX it.")));
 	if (meta->version != HNSW_FORMAT_VERSION)
 		ereport(
 			ERROR,

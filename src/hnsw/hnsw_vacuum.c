@@ -20,6 +20,7 @@
 #include "base/compat.h"
 #include "hnsw/hnsw.h"
 #include "hnsw/hnsw_repair.h"
+#include "index/foreign.h"
 
 /*
  * Ghosts are taken out when they are more than one in GHOST_DIVISOR of the
@@ -642,6 +643,11 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 
 	if (info->analyze_only)
 		return stats;
+	if (stats == NULL && hnsw_made_by_pgvector(info->index))
+	{
+		vector_report_foreign_index(WARNING, info->index);
+		return NULL;
+	}
 
 	/* without dead rows there is nothing to do but to finish what was begun */
 	state = start_vacuum(info, stats);
