@@ -16,7 +16,6 @@
 #include "base/settings.h"
 #include "distance/distance.h"
 #include "hnsw/hnsw.h"
-#include "index/unread_distance.h"
 
 MODULE_MAGIC("vector", "1.0.0");
 
@@ -79,5 +78,4 @@ _PG_init(void)
 	settings_init();
 	instruction_set_init();
 	hnsw_options_init();
-	unread_distance_init();
 }

@@ -1,19 +1,12 @@
 /*
  * dense_io.c
  *		Text form, binary form and type modifier of vector and halfvec.
- *
- * The binary form is in network byte order:
- *
- *	OFFSET	SIZE		DESCRIPTION
- *	0		2			number of dimensions, unsigned
- *	2		2			zero
- *	4		n * dim		elements of n bytes, float4 or half
  */
 #include "postgres.h"
 
 #include "libpq/pqformat.h"
-#include "port/pg_bswap.h"
 
+#include "types/binary_form.h"
 #include "types/dense.h"
 #include "types/dense_text.h"
 #include "types/vector.h"
@@ -66,52 +59,24 @@ dense_out(FunctionCallInfo fcinfo, const VectorType *type)
 	PG_RETURN_CSTRING(text);
 }
 
-/* Elements from or to network byte order; the same either way. */
-static void
-swap_elements(const VectorType *type, char *to, const char *from, int n)
-{
-	if (type->element_bytes == sizeof(uint16))
-	{
-		for (int i = 0; i < n; i++)
-		{
-			uint16 bits;
-
-			memcpy(&bits, from + sizeof(bits) * i, sizeof(bits));
-			bits = pg_ntoh16(bits);
-			memcpy(to + sizeof(bits) * i, &bits, sizeof(bits));
-		}
-	}
-	else
-	{
-		for (int i = 0; i < n; i++)
-		{
-			uint32 bits;
-
-			memcpy(&bits, from + sizeof(bits) * i, sizeof(bits));
-			bits = pg_ntoh32(bits);
-			memcpy(to + sizeof(bits) * i, &bits, sizeof(bits));
-		}
-	}
-}
-
 Datum
 dense_recv(FunctionCallInfo fcinfo, const VectorType *type)
 {
 	StringInfo	 message = (StringInfo) PG_GETARG_POINTER(0);
 	int32		 typmod = PG_GETARG_INT32(2);
-	int			 dim = pq_getmsgint(message, 2);
-	uint32		 unused = pq_getmsgint(message, 2);
-	const char	*bytes;
+	BinaryForm	 form;
+	BinaryStatus status;
 	DenseVector *result;
 
-	check_dim(type, dim, NULL);
-	check_typmod(typmod, dim, NULL);
-	check_unused(unused);
+	status = dense_binary_parse(type, message->data + message->cursor,
+								message->len - message->cursor, &form);
+	check_binary_status(type, status, &form, typmod);
+	pq_getmsgbytes(message, form.bytes);
 
-	bytes = pq_getmsgbytes(message, type->element_bytes * dim);
-	result = dense_alloc(type, dim);
-	swap_elements(type, result->elements, bytes, dim);
-	check_elements(type, dense_floats(type, result), dim);
+	result = dense_alloc(type, form.dim);
+	binary_swap(result->elements, form.elements, form.dim,
+				type->element_bytes);
+	check_elements(type, dense_floats(type, result), form.dim);
 	PG_RETURN_POINTER(result);
 }
 
@@ -120,16 +85,17 @@ dense_send(FunctionCallInfo fcinfo, const VectorType *type)
 {
 	DenseVector *value = PG_GETARG_DENSE_P(0);
 	int			 dim = value->dim;
-	Size		 size = VARHDRSZ + 2 * sizeof(uint16) +
+	Size		 size = VARHDRSZ + DENSE_BINARY_HEAD +
 				(Size) type->element_bytes * dim;
 	bytea *result = palloc(size);
 	char  *p = VARDATA(result);
-	uint16 dim_bytes = pg_hton16((uint16) dim);
+	uint16 head[] = {(uint16) dim, 0};
 
+	StaticAssertStmt(sizeof(head) == DENSE_BINARY_HEAD, "head");
 	SET_VARSIZE(result, size);
-	memcpy(p, &dim_bytes, sizeof(dim_bytes));
-	memset(p + 2, 0, 2);
-	swap_elements(type, p + 4, value->elements, dim);
+	binary_swap(p, head, lengthof(head), sizeof(uint16));
+	binary_swap(p + DENSE_BINARY_HEAD, value->elements, dim,
+				type->element_bytes);
 
 	PG_FREE_IF_COPY(value, 0);
 	PG_RETURN_BYTEA_P(result);

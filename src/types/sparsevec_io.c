@@ -1,15 +1,6 @@
 /*
  * sparsevec_io.c
  *		Text form, binary form and type modifier of sparsevec.
- *
- * The binary form is in network byte order:
- *
- *	OFFSET			SIZE		DESCRIPTION
- *	0				4			number of dimensions
- *	4				4			number of elements
- *	8				4			zero
- *	12				4 * nnz		indexes from 0, ascending, without duplicates
- *	12 + 4 * nnz	4 * nnz		values, float4, none of them zero
  */
 #include "postgres.h"
 
@@ -17,6 +8,7 @@
 #include "libpq/pqformat.h"
 
 #include "base/compat.h"
+#include "types/binary_form.h"
 #include "types/sparse_array.h"
 #include "types/sparse_text.h"
 #include "types/sparsevec.h"
@@ -143,37 +135,26 @@ sparsevec_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo	  message = (StringInfo) PG_GETARG_POINTER(0);
 	int32		  typmod = PG_GETARG_INT32(2);
-	int32		  dim = (int32) pq_getmsgint(message, 4);
-	int32		  nnz = (int32) pq_getmsgint(message, 4);
-	uint32		  unused = pq_getmsgint(message, 4);
+	BinaryForm	  form;
+	BinaryStatus  status;
 	SparseVector *result;
 	float		 *values;
 
-	check_dim(&sparsevec_type, dim, NULL);
-	if (nnz < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("sparsevec cannot have negative number of elements")));
-	if (nnz > SPARSEVEC_MAX_NNZ)
-		report_too_many_elements(&sparsevec_type, NULL);
-	if (nnz > dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg(
-					 "sparsevec cannot have more elements than dimensions")));
-	check_typmod(typmod, dim, NULL);
-	check_unused(unused);
+	status = sparse_binary_parse(&sparsevec_type, SPARSEVEC_MAX_NNZ,
+								 message->data + message->cursor,
+								 message->len - message->cursor, &form);
+	check_binary_status(&sparsevec_type, status, &form, typmod);
+	pq_getmsgbytes(message, form.bytes);
 
-	result = InitSparseVector(dim, nnz);
+	/* indexes and values follow each other, as they do in the message */
+	result = InitSparseVector(form.dim, form.count);
 	values = SPARSEVEC_VALUES(result);
-	for (int i = 0; i < nnz; i++)
-		result->indices[i] = (int32) pq_getmsgint(message, 4);
-	report_sparse_status(sparse_array_check(result->indices, nnz, dim), NULL);
-
-	for (int i = 0; i < nnz; i++)
-		values[i] = pq_getmsgfloat4(message);
-	check_elements(&sparsevec_type, values, nnz);
-	for (int i = 0; i < nnz; i++)
+	binary_swap(result->indices, form.elements, 2 * form.count, sizeof(int32));
+	report_sparse_status(sparse_array_check(result->indices, form.count,
+											form.dim),
+						 NULL);
+	check_elements(&sparsevec_type, values, form.count);
+	for (int i = 0; i < form.count; i++)
 	{
 		if (values[i] == 0)
 			ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
@@ -187,19 +168,18 @@ PG_FUNCTION_INFO_V1(sparsevec_send);
 Datum
 sparsevec_send(PG_FUNCTION_ARGS)
 {
-	SparseVector  *value = PG_GETARG_SPARSEVEC_P(0);
-	float		  *values = SPARSEVEC_VALUES(value);
-	StringInfoData message;
+	SparseVector *value = PG_GETARG_SPARSEVEC_P(0);
+	Size		  size = VARHDRSZ + SPARSE_BINARY_HEAD +
+				(sizeof(int32) + sizeof(float)) * (Size) value->nnz;
+	bytea *result = palloc(size);
+	char  *p = VARDATA(result);
+	int32  head[] = {value->dim, value->nnz, 0};
 
-	pq_begintypsend(&message);
-	enlargeStringInfo(&message, SPARSEVEC_SIZE(value->nnz));
-	pq_sendint32(&message, value->dim);
-	pq_sendint32(&message, value->nnz);
-	pq_sendint32(&message, 0);
-	for (int i = 0; i < value->nnz; i++)
-		pq_sendint32(&message, value->indices[i]);
-	for (int i = 0; i < value->nnz; i++)
-		pq_sendfloat4(&message, values[i]);
+	StaticAssertStmt(sizeof(head) == SPARSE_BINARY_HEAD, "head");
+	SET_VARSIZE(result, size);
+	binary_swap(p, head, lengthof(head), sizeof(int32));
+	binary_swap(p + SPARSE_BINARY_HEAD, value->indices, 2 * value->nnz,
+				sizeof(int32));
 	PG_FREE_IF_COPY(value, 0);
-	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
+	PG_RETURN_BYTEA_P(result);
 }

@@ -154,11 +154,43 @@ report_text_error(const VectorType *type, const char *text,
 }
 
 void
-check_unused(uint32 unused)
+check_binary_status(const VectorType *type, BinaryStatus status,
+					const BinaryForm *form, int32 typmod)
 {
-	if (unused != 0)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("expected unused to be 0, not %u", unused)));
+	if (status == BINARY_OK || status == BINARY_UNUSED)
+		check_typmod(typmod, form->dim, NULL);
+	switch (status)
+	{
+		case BINARY_OK:
+			break;
+		case BINARY_TRUNCATED:
+			ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+							errmsg("insufficient data left in message")));
+			break;
+		case BINARY_DIMENSIONS:
+			check_dim(type, form->dim, NULL);
+			break;
+		case BINARY_NEGATIVE_COUNT:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("%s cannot have negative number of elements",
+							type->name)));
+			break;
+		case BINARY_TOO_MANY_ELEMENTS:
+			report_too_many_elements(type, NULL);
+			break;
+		case BINARY_COUNT_ABOVE_DIM:
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("%s cannot have more elements than dimensions",
+							type->name)));
+			break;
+		case BINARY_UNUSED:
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_EXCEPTION),
+					 errmsg("expected unused to be 0, not %u", form->unused)));
+			break;
+	}
 }
 
 void

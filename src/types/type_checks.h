@@ -12,6 +12,7 @@
 #include "utils/array.h"
 
 #include "base/compat.h"
+#include "types/binary_form.h"
 #include "types/element_text.h"
 #include "types/vector_type.h"
 
@@ -43,8 +44,12 @@ element_from_double(const VectorType *type, double value)
 extern bool report_text_error(const VectorType *type, const char *text,
 							  const TextError *error, Node *context);
 
-/* the reserved field of the binary formats */
-extern void check_unused(uint32 unused);
+/*
+ * What is wrong with a message of a value's binary form, or with its number of
+ * dimensions under typmod; a hard error.
+ */
+extern void check_binary_status(const VectorType *type, BinaryStatus status,
+								const BinaryForm *form, int32 typmod);
 
 /* sparse: at most SPARSEVEC_MAX_NNZ elements */
 extern bool report_too_many_elements(const VectorType *type, Node *context);
