@@ -34,14 +34,10 @@ wanted_packages()
 		echo perl libipc-run-perl python3
 		# the version that the sources are formatted with
 		known clang-format-14 && echo clang-format-14
+		# libFuzzer
+		known libclang-rt-14-dev && echo clang-14 libclang-rt-14-dev
 		# what recall is compared with
 		known python3-hnswlib && echo python3-hnswlib python3-numpy
-		# the clients of test/clients; Node.js may come from elsewhere, with npm
-		echo libpq-dev
-		known python3-psycopg && echo python3-psycopg
-		if ! { command -v node && command -v npm; } >/dev/null && known npm; then
-			echo nodejs npm
-		fi
 	else
 		echo python3 python3-numpy python3-scipy
 	fi

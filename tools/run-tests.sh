@@ -9,7 +9,7 @@
 #
 # Environment:
 #   PG_CONFIG     the server to test with
-#   TESTS         which of: style unit regress headers compat clients isolation tap
+#   TESTS         which of: style unit fuzz regress headers compat clients isolation tap
 #                 (default: all), or single TAP files (test/t/001_name.pl)
 #   TEST_TIMEOUT  seconds that one suite or TAP file may take (default 900)
 #   ASSERTIONS    "no" builds what "make install" does, without our assertions
@@ -19,7 +19,7 @@
 
 work=$1
 logs=$work/logs
-tests=${TESTS:-style unit regress headers compat clients isolation tap}
+tests=${TESTS:-style unit fuzz regress headers compat clients isolation tap}
 limit=${TEST_TIMEOUT:-900}
 assertions=-DUSE_ASSERT_CHECKING
 [ "${ASSERTIONS:-}" != no ] || assertions=
@@ -172,6 +172,9 @@ fi
 if wanted unit && [ -f test/unit/Makefile ]; then
 	run unit env CPPFLAGS="$assertions" make --no-print-directory -C test/unit $unit_target PG_CONFIG="$private"
 fi
+if wanted fuzz && [ -f test/fuzz/Makefile ]; then
+	run fuzz make --no-print-directory -j "$jobs" -C test/fuzz check PG_CONFIG="$private"
+fi
 if wanted regress && ls test/sql/*.sql >/dev/null 2>&1; then
 	run regress bash -c 'regress regress/pg_regress regress test expected "$@"' - \
 		$(basename -s .sql -a test/sql/*.sql)
@@ -181,9 +184,6 @@ if wanted headers && [ -f test/headers/Makefile ]; then
 fi
 if wanted compat && [ -f test/compat/run.sh ]; then
 	run compat bash test/compat/run.sh "$work/compat" "$private"
-fi
-if wanted clients && [ -f test/clients/run.sh ]; then
-	run clients bash test/clients/run.sh "$work/clients" "$private"
 fi
 if wanted isolation && ls test/specs/*.spec >/dev/null 2>&1; then
 	run isolation bash -c 'regress isolation/pg_isolation_regress isolation test expected "$@"' - \
