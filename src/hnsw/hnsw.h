@@ -94,9 +94,6 @@ extern bool hnsw_made_by_pgvector(Relation rel);
 /* Drop what the relcache keeps of the metapage: a build changes all of it. */
 extern void hnsw_forget_cache(Relation rel);
 
-/* Change the encoding: of an index that is being built and still empty. */
-extern void hnsw_set_encoding(HnswIndex *index, HnswEncoding encoding);
-
 /* Read the metapage: entry point, and the directory if it has grown. */
 extern HnswEntryPoint hnsw_read_entry_point(HnswIndex *index);
 extern void			  hnsw_refresh_directory(HnswIndex *index);

@@ -8,6 +8,10 @@
  * what is there is linked and written first, and the remaining rows follow by
  * the way of ordinary inserts.
  *
+ * Loading and linking are tasks that parallel workers take part in; README,
+ * "Build", has the rules.  If there is not enough shared memory, or not enough
+ * memory for all rows, the build begins anew without workers.
+ *
  * Nobody else sees the index meanwhile, so pages are locked only because the
  * buffer manager wants it, and WAL gets whole pages at the end.
  */
@@ -26,17 +30,18 @@
 #include "base/compat.h"
 #include "hnsw/hnsw.h"
 #include "hnsw/hnsw_graph.h"
+#include "index/parallel_build.h"
 
 /* Phases after PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE, which is 1. */
 #define PHASE_LOAD	2
 #define PHASE_LINK	3
 #define PHASE_WRITE 4
 
-/*
- * Rows that decide how vectors are encoded, the first ones of the table.
- * They are kept until then, for there is no code without the decision.
- */
+/* Rows that decide how vectors are encoded, the first ones of the table. */
 #define SAMPLE_ROWS 256
+
+/* They are not looked for beyond so many blocks. */
+#define SAMPLE_BLOCKS 16384
 
 /* Elements between two reports of progress. */
 #define PROGRESS_STEP 256
@@ -47,22 +52,72 @@
  */
 #define SEED UINT64CONST(0x5851F42D4C957F2D)
 
+/* Tasks of a build, for leader and workers. */
+enum
+{
+	TASK_LOAD = PARALLEL_BUILD_QUIT + 1,
+	TASK_LINK_UPPER,
+	TASK_FIND_STARTS,
+	TASK_LINK_LOWER
+};
+
+/* Elements that a process takes at a time. */
+#define UPPER_BATCH 256 /* numbers: one in m of them is to be linked */
+#define START_BATCH 256
+#define LOWER_BATCH 64
+
+/*
+ * So many numbers are done before the workers begin: elements that are linked
+ * at the same time do not see each other, which matters while there are few.
+ */
+#define FIRST_BATCH 2048
+
+typedef enum LoadState
+{
+	LOAD_FITS = 0,
+	LOAD_FULL,	   /* maintenance_work_mem does not hold all rows */
+	LOAD_NO_MEMORY /* there is less shared memory than that */
+} LoadState;
+
+/* What the processes of a build share. */
+typedef struct HnswBuildShared
+{
+	int				 participants; /* at most */
+	Size			 memory_limit;
+	pg_atomic_uint32 load_state;
+	pg_atomic_uint64 num_rows;	/* rows indexed */
+	uint32			 num_items; /* of the task */
+	pg_atomic_uint32 next_item; /* not yet given to a process */
+	pg_atomic_uint64 done;		/* for the progress report */
+	HnswGraphShared	 graph;
+} HnswBuildShared;
+
+/* A build as one process sees it. */
 typedef struct HnswBuild
 {
-	HnswIndex	 *index;
-	HnswGraph	  graph;
-	bool		  graph_written;
-	Size		  memory_limit;
-	HnswCode	 *code;		   /* work space, zero beyond the code */
-	MemoryContext row_context; /* reset for each row */
-	double		  num_rows;	   /* rows indexed */
-
-	bool			sampling;
-	int				sample_rows;
-	const void	   *sample[SAMPLE_ROWS];
-	ItemPointerData sample_tids[SAMPLE_ROWS];
-	MemoryContext	sample_context;
+	Relation		 heap;
+	IndexInfo		*index_info;
+	HnswIndex		*index;
+	ParallelBuild	*team; /* NULL: this process is alone */
+	HnswBuildShared *shared;
+	bool			 is_leader;
+	HnswGraph		 graph;
+	HnswGraphWorker	 worker;
+	bool			 inserting;	  /* the graph is written, more rows come */
+	HnswCode		*code;		  /* work space, zero beyond the code */
+	MemoryContext	 row_context; /* reset for each row */
+	double			 heap_rows;
+	double			 num_rows; /* indexed */
 } HnswBuild;
+
+/* The rows that decide how to encode. */
+typedef struct HnswSample
+{
+	HnswCoder	  coder;
+	int			  num_rows;
+	const void	 *rows[SAMPLE_ROWS];
+	MemoryContext context;
+} HnswSample;
 
 char *
 hnsw_build_phase_name(int64 phase)
@@ -160,14 +215,15 @@ number_rows(HnswBuild *build, Numbering *numbering)
 									  MCXT_ALLOC_HUGE);
 	for (uint32 number = 0; number < graph->num_elements; number++)
 	{
-		uint32 last = graph->entries[numbering->elements[number]].last_row;
+		uint32 last = hnsw_graph_entry(graph, numbering->elements[number])
+						  ->last_row;
 		uint32 row = last;
 
 		if (last == HNSW_GRAPH_NO_ROW)
 			continue;
 		do
 		{
-			row = graph->rows[row].next_row;
+			row = hnsw_graph_row(graph, row)->next_row;
 			numbering->rows[n++] = row;
 		} while (row != last);
 	}
@@ -233,8 +289,8 @@ write_element_entries(HnswBuild *build, const HnswExtentLayout *layout,
 		for (uint32 slot = 0;
 			 slot < per_page && first + slot < graph->num_elements; slot++)
 		{
-			const HnswGraphEntry
-				*from = &graph->entries[numbering->elements[first + slot]];
+			const HnswGraphEntry *from = hnsw_graph_entry(
+				graph, numbering->elements[first + slot]);
 			HnswEntry *entry = (HnswEntry *) HnswPageGetSlot(
 				BufferGetPage(buffer), slot, sizeof(HnswEntry));
 
@@ -267,8 +323,9 @@ write_row_entries(HnswBuild *build, const HnswExtentLayout *layout,
 
 	for (uint32 number = 0; number < graph->num_elements; number++)
 	{
-		uint32 last = graph->entries[numbering->elements[number]].last_row;
-		bool   is_last = last == HNSW_GRAPH_NO_ROW;
+		uint32 last = hnsw_graph_entry(graph, numbering->elements[number])
+						  ->last_row;
+		bool is_last = last == HNSW_GRAPH_NO_ROW;
 
 		for (; !is_last; n++)
 		{
@@ -285,7 +342,7 @@ write_row_entries(HnswBuild *build, const HnswExtentLayout *layout,
 			entry = (HnswEntry *) HnswPageGetSlot(BufferGetPage(buffer),
 												  n % per_page,
 												  sizeof(HnswEntry));
-			entry->tid = graph->rows[row].tid;
+			entry->tid = hnsw_graph_row(graph, row)->tid;
 			entry->state = HNSW_ENTRY_ROW;
 			entry->hash_or_head = number;
 			entry->next = is_last ? HNSW_NONE : numbering->first_row + n + 1;
@@ -453,8 +510,8 @@ write_metapage(HnswBuild *build, const HnswExtent *extent,
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(buffer);
 	meta = HnswPageGetMeta(page);
-	meta->entry_point = numbering->numbers[graph->entry_point];
-	meta->entry_level = graph->entry_level;
+	meta->entry_point = numbering->numbers[graph->shared->entry_point];
+	meta->entry_level = graph->shared->entry_level;
 	meta->supply[HNSW_SUPPLY_ELEMENTS] = make_supply(geometry, layout->entries,
 													 layout->elements,
 													 graph->num_elements);
@@ -508,168 +565,250 @@ write_graph(HnswBuild *build)
 }
 
 /* ------------------------------------------------------------------------
- * Building
+ * Tasks
  * ------------------------------------------------------------------------
  */
 
+/* The leader reports what all processes have done. */
 static void
-report_linked(uint32 linked)
+report_done(void *state)
 {
-	if (linked % PROGRESS_STEP == 0)
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, linked);
+	HnswBuild *build = state;
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+								 pg_atomic_read_u64(&build->shared->done));
+}
+
+static void
+count_done(HnswBuild *build, uint32 count)
+{
+	(void) pg_atomic_fetch_add_u64(&build->shared->done, count);
+	if (build->is_leader)
+		report_done(build);
+}
+
+/* Get some items of the task to work on. */
+static bool
+take_items(HnswBuild *build, uint32 batch, uint32 *first, uint32 *end)
+{
+	HnswBuildShared *shared = build->shared;
+
+	CHECK_FOR_INTERRUPTS();
+	/* far from overflow: there are fewer than 2^31 items */
+	*first = pg_atomic_fetch_add_u32(&shared->next_item, batch);
+	*end = Min(*first + batch, shared->num_items);
+	return *first < shared->num_items;
 }
 
 /*
  * The elements of upper levels come first.  They are spread evenly over the
  * table, so they make a sketch of the graph, even if similar rows lie
- * together there.  Then come the others, region by region of the sketch, so
- * that each finds its neighbourhood in the CPU's caches.
+ * together there.
  */
 static void
-link_elements(HnswGraph *graph)
+link_upper(HnswBuild *build, uint32 first, uint32 end)
 {
-	MemoryContext	old_context = MemoryContextSwitchTo(graph->context);
-	HnswGraphWorker worker;
-	HnswElement	   *order;
-	HnswElement	   *starts;
-	uint32			linked = 0;
-	uint32			planned;
+	HnswGraph *graph = &build->graph;
+	uint32	   linked = 0;
 
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LINK);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
-								 graph->num_elements);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
-	hnsw_graph_worker_init(&worker, graph);
-	order = palloc_extended(sizeof(HnswElement) * graph->num_elements,
-							MCXT_ALLOC_HUGE);
-	starts = palloc_extended(sizeof(HnswElement) * graph->num_elements,
-							 MCXT_ALLOC_HUGE);
-
-	for (uint32 i = 0; i < graph->num_elements; i++)
+	for (uint32 i = first; i < end; i++)
 	{
-		if (hnsw_graph_level(graph, i) == 0)
+		if (hnsw_graph_level(graph, i) == 0 || i == graph->shared->entry_point)
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		hnsw_graph_link(&worker, i, HNSW_NONE);
-		report_linked(++linked);
+		hnsw_graph_link(&build->worker, i, HNSW_NONE);
+		linked++;
 	}
-	planned = hnsw_graph_plan(graph, order, starts);
-	for (uint32 i = 0; i < planned; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		hnsw_graph_link(&worker, order[i], starts[order[i]]);
-		report_linked(++linked);
-	}
-	if (linked != graph->num_elements)
-		elog(ERROR, "hnsw graph has %u elements, but %u were linked",
-			 graph->num_elements, linked);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, linked);
-	pfree(order);
-	pfree(starts);
-	MemoryContextSwitchTo(old_context);
+	count_done(build, linked);
 }
 
-/* Link and write what has been loaded. */
+/*
+ * Then come the others, region by region of the sketch, so that each finds its
+ * neighbourhood in the CPU's caches.
+ */
 static void
+link_lower(HnswBuild *build, uint32 first, uint32 end)
+{
+	const HnswGraph *graph = &build->graph;
+
+	for (uint32 i = first; i < end; i++)
+	{
+		HnswElement element = *(HnswElement *) build_array_item(&graph->order,
+																i);
+		HnswElement start = *(HnswElement *) build_array_item(&graph->starts,
+															  element);
+
+		CHECK_FOR_INTERRUPTS();
+		hnsw_graph_link(&build->worker, element, start);
+	}
+	count_done(build, end - first);
+}
+
+static void load_rows(HnswBuild *build);
+
+/* One process's part of a task. */
+static void
+work_on_task(HnswBuild *build, int task)
+{
+	uint32 first;
+	uint32 end;
+
+	switch (task)
+	{
+		case TASK_LOAD:
+			load_rows(build);
+			break;
+		case TASK_LINK_UPPER:
+			if (!build->is_leader)
+			{
+				hnsw_graph_begin_linking(&build->graph);
+				hnsw_graph_worker_init(&build->worker, &build->graph);
+			}
+			while (take_items(build, UPPER_BATCH, &first, &end))
+				link_upper(build, first, end);
+			break;
+		case TASK_FIND_STARTS:
+			while (take_items(build, START_BATCH, &first, &end))
+				hnsw_graph_find_starts(&build->graph, first, end);
+			break;
+		case TASK_LINK_LOWER:
+			while (take_items(build, LOWER_BATCH, &first, &end))
+				link_lower(build, first, end);
+			break;
+		default:
+			elog(ERROR, "unknown task of an hnsw build: %d", task);
+	}
+}
+
+/* A task, by all processes; items: from `first` to `end`. */
+static void
+run_task(HnswBuild *build, int task, uint32 first, uint32 end)
+{
+	pg_atomic_write_u32(&build->shared->next_item, first);
+	build->shared->num_items = end;
+	if (build->team != NULL)
+		parallel_build_start_task(build->team, task);
+	work_on_task(build, task);
+	if (build->team != NULL)
+		parallel_build_finish_task(build->team, report_done, build);
+}
+
+static void
+start_phase(HnswBuild *build, int phase, int64 total)
+{
+	pg_atomic_write_u64(&build->shared->done, 0);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, total);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+}
+
+static void
+link_elements(HnswBuild *build)
+{
+	HnswGraph *graph = &build->graph;
+	uint32	   n = graph->num_elements;
+	uint32	   first = Min(n, FIRST_BATCH);
+	uint32	   planned;
+
+	start_phase(build, PHASE_LINK, n);
+	hnsw_graph_begin_linking(graph);
+	hnsw_graph_worker_init(&build->worker, graph);
+	count_done(build, 1); /* the entry point */
+
+	link_upper(build, 0, first);
+	run_task(build, TASK_LINK_UPPER, first, n);
+	run_task(build, TASK_FIND_STARTS, 0, n);
+	planned = hnsw_graph_plan(graph);
+	first = Min(planned, FIRST_BATCH);
+	link_lower(build, 0, first);
+	run_task(build, TASK_LINK_LOWER, first, planned);
+
+	if (pg_atomic_read_u64(&build->shared->done) != n)
+		elog(ERROR,
+			 "hnsw graph has %u elements, but " UINT64_FORMAT " were linked",
+			 n, pg_atomic_read_u64(&build->shared->done));
+}
+
+/* ------------------------------------------------------------------------
+ * Loading
+ * ------------------------------------------------------------------------
+ */
+
+/* Link and write what has been loaded.  False if there is no memory. */
+static bool
 finish_graph(HnswBuild *build)
 {
 	HnswGraph *graph = &build->graph;
 
-	if (graph->num_elements > 0)
+	if (pg_atomic_read_u32(&graph->shared->num_elements) > 0)
 	{
-		hnsw_graph_finish_loading(graph);
-		link_elements(graph);
+		if (!hnsw_graph_finish_loading(graph))
+			return false;
+		link_elements(build);
 		write_graph(build);
 	}
-	hnsw_graph_free(graph);
-	build->graph_written = true;
+	return true;
 }
 
-/* Is there no room for one more row? */
-static bool
-graph_is_full(const HnswBuild *build)
+/* Tell all processes that the graph cannot take the rest; the worst counts. */
+static void
+set_load_state(HnswBuild *build, LoadState state)
 {
-	const HnswGraph *graph = &build->graph;
+	uint32 old = LOAD_FITS;
 
-	/* numbers leave room for what rounding up to whole pages adds */
-	return hnsw_graph_memory(graph, graph->num_elements + 1,
-							 graph->num_rows + 1) > build->memory_limit ||
-		   (uint64) graph->num_elements + graph->num_rows >
-			   HNSW_MAX_ELEMENT - 3 * BLCKSZ;
+	while (!pg_atomic_compare_exchange_u32(&build->shared->load_state, &old,
+										   state) &&
+		   old < state)
+		;
 }
 
 static void
 index_row(HnswBuild *build, const void *value, ItemPointer tid)
 {
-	HnswIndex *index = build->index;
+	HnswIndex		*index = build->index;
+	HnswBuildShared *shared = build->shared;
+	uint64			 num_rows;
 
 	if (!hnsw_encode(&index->coder, value, build->code))
 		return;
-	build->num_rows++;
+	num_rows = pg_atomic_fetch_add_u64(&shared->num_rows, 1);
 
-	if (!build->graph_written && graph_is_full(build))
+	if (!build->inserting && hnsw_graph_is_full(&build->graph))
 	{
+		if (build->team != NULL)
+		{
+			set_load_state(build, LOAD_FULL);
+			return;
+		}
 		ereport(
 			NOTICE,
-			(errmsg("maintenance_work_mem holds only the first " INT64_FORMAT
+			(errmsg("maintenance_work_mem holds only the first " UINT64_FORMAT
 					" rows of index \"%s\"",
-					(int64) build->num_rows - 1,
-					RelationGetRelationName(index->rel)),
+					num_rows, RelationGetRelationName(index->rel)),
 			 errdetail(
 				 "The others are inserted one by one, which takes several times longer."),
 			 errhint(
 				 "Raise maintenance_work_mem and build the index again.")));
-		finish_graph(build);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
+		if (!finish_graph(build))
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		build->inserting = true;
+		start_phase(build, PHASE_LOAD, 0);
 	}
 
-	if (build->graph_written)
+	if (build->inserting)
 		hnsw_insert_value(index, value, tid);
-	else
-		hnsw_graph_add(&build->graph, build->code, index->geometry.code_bytes,
-					   hnsw_value_hash(&index->coder, value), tid);
-}
-
-/* Decide how to encode, then index the rows that were kept for that. */
-static void
-finish_sample(HnswBuild *build)
-{
-	HnswIndex	 *index = build->index;
-	VectorOpclass opclass = index->coder.opclass;
-	MemoryContext old_context = MemoryContextSwitchTo(build->sample_context);
-	HnswEncoding  encoding;
-
-	encoding = hnsw_choose_encoding(&opclass, index->dimensions, index->seed,
-									build->sample, build->sample_rows);
-	MemoryContextSwitchTo(index->context);
-	hnsw_set_encoding(index, encoding);
-	hnsw_graph_init(&build->graph, index, index->geometry.code_bytes);
-	build->code = palloc0(index->geometry.code_bytes);
-	build->sampling = false;
-
-	MemoryContextSwitchTo(build->row_context);
-	for (int i = 0; i < build->sample_rows; i++)
+	else if (!hnsw_graph_add(&build->graph, build->code,
+							 index->geometry.code_bytes,
+							 hnsw_value_hash(&index->coder, value), tid))
 	{
-		index_row(build, build->sample[i], &build->sample_tids[i]);
-		MemoryContextReset(build->row_context);
+		if (build->team == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+		set_load_state(build, LOAD_NO_MEMORY);
 	}
-	MemoryContextSwitchTo(old_context);
-	MemoryContextDelete(build->sample_context);
-}
-
-/* Keep a row for the sample. */
-static void
-sample_row(HnswBuild *build, Datum datum, ItemPointer tid)
-{
-	const void *value;
-
-	MemoryContextSwitchTo(build->sample_context);
-	value = PG_DETOAST_DATUM_COPY(datum);
-	hnsw_check_dimensions(&build->index->coder, value);
-	build->sample[build->sample_rows] = value;
-	build->sample_tids[build->sample_rows++] = *tid;
-	if (build->sample_rows == SAMPLE_ROWS)
-		finish_sample(build);
+	if (num_rows % PROGRESS_STEP == 0)
+		count_done(build, PROGRESS_STEP);
 }
 
 static void
@@ -678,73 +817,247 @@ build_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 {
 	HnswBuild	 *build = state;
 	MemoryContext old_context;
-
-	if (isnull[0])
-		return;
+	const void	 *value;
 
 	CHECK_FOR_INTERRUPTS();
-	old_context = MemoryContextSwitchTo(build->row_context);
-	if (build->sampling)
-		sample_row(build, values[0], tid);
-	else
-	{
-		const void *value = PG_DETOAST_DATUM(values[0]);
+	if (isnull[0] ||
+		pg_atomic_read_u32(&build->shared->load_state) != LOAD_FITS)
+		return;
 
-		hnsw_check_dimensions(&build->index->coder, value);
-		index_row(build, value, tid);
-	}
+	old_context = MemoryContextSwitchTo(build->row_context);
+	value = PG_DETOAST_DATUM(values[0]);
+	hnsw_check_dimensions(&build->index->coder, value);
+	index_row(build, value, tid);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(build->row_context);
 }
 
-/* The metapage of an empty index. */
 static void
-create_empty(Relation rel, ForkNumber fork)
+load_rows(HnswBuild *build)
+{
+	if (build->team != NULL)
+		parallel_build_scan(build->team, build_callback, build);
+	else
+		build->heap_rows = table_index_build_scan(build->heap,
+												  build->index->rel,
+												  build->index_info, true,
+												  true, build_callback, build,
+												  NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * Building
+ * ------------------------------------------------------------------------
+ */
+
+static void
+sample_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
+				bool tuple_is_alive, void *state)
+{
+	HnswSample	 *sample = state;
+	MemoryContext old_context;
+	const void	 *value;
+
+	if (isnull[0] || sample->num_rows == SAMPLE_ROWS)
+		return;
+	old_context = MemoryContextSwitchTo(sample->context);
+	value = PG_DETOAST_DATUM_COPY(values[0]);
+	hnsw_check_dimensions(&sample->coder, value);
+	sample->rows[sample->num_rows++] = value;
+	MemoryContextSwitchTo(old_context);
+}
+
+/* Look at the first rows of the table and decide how to encode. */
+static HnswEncoding
+choose_encoding(Relation heap, Relation rel, IndexInfo *index_info,
+				const VectorOpclass *opclass, uint32 dimensions)
+{
+	HnswSample	  sample = {0};
+	BlockNumber	  num_blocks = Min(RelationGetNumberOfBlocks(heap),
+								   SAMPLE_BLOCKS);
+	HnswEncoding  encoding;
+	MemoryContext old_context;
+
+	sample.context = AllocSetContextCreate(CurrentMemoryContext,
+										   "hnsw build sample",
+										   ALLOCSET_DEFAULT_SIZES);
+	old_context = MemoryContextSwitchTo(sample.context);
+	encoding = hnsw_choose_encoding(opclass, dimensions, SEED, NULL, 0);
+	hnsw_coder_init(&sample.coder, opclass, dimensions, SEED, encoding);
+	for (BlockNumber block = 0, count = 1;
+		 block < num_blocks && sample.num_rows < SAMPLE_ROWS;
+		 block += count, count *= 2)
+	{
+		count = Min(count, num_blocks - block);
+		(void) table_index_build_range_scan(heap, rel, index_info, false,
+											false, false, block, count,
+											sample_callback, &sample, NULL);
+	}
+	encoding = hnsw_choose_encoding(opclass, dimensions, SEED, sample.rows,
+									sample.num_rows);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(sample.context);
+	return encoding;
+}
+
+/* The metapage of an empty index; heap is NULL for one without rows. */
+static void
+create_empty(Relation heap, Relation rel, IndexInfo *index_info,
+			 ForkNumber fork)
 {
 	VectorOpclass opclass;
 	uint32		  dimensions;
+	HnswEncoding  encoding;
 
 	vector_opclass_lookup(rel, &opclass);
 	vector_opclass_check_operator(rel);
 	(void) hnsw_option_ef_construction(
 		rel); /* errors before there is a page */
 	dimensions = hnsw_column_dimensions(rel, &opclass);
-	hnsw_create_metapage(rel, fork, dimensions, &opclass, SEED,
-						 hnsw_choose_encoding(&opclass, dimensions, SEED, NULL,
-											  0));
+	encoding = heap == NULL
+				   ? hnsw_choose_encoding(&opclass, dimensions, SEED, NULL, 0)
+				   : choose_encoding(heap, rel, index_info, &opclass,
+									 dimensions);
+	hnsw_create_metapage(rel, fork, dimensions, &opclass, SEED, encoding);
+}
+
+/* What each process has of its own. */
+static void
+init_build(HnswBuild *build, Relation heap, Relation rel,
+		   IndexInfo *index_info)
+{
+	memset(build, 0, sizeof(HnswBuild));
+	build->heap = heap;
+	build->index_info = index_info;
+	build->index = hnsw_open(rel);
+	build->index->building = true;
+	build->code = palloc0(build->index->geometry.code_bytes);
+	build->row_context = AllocSetContextCreate(CurrentMemoryContext,
+											   "hnsw build row",
+											   ALLOCSET_DEFAULT_SIZES);
+}
+
+static void
+init_shared(HnswBuildShared *shared, int participants)
+{
+	shared->participants = participants;
+	shared->memory_limit = (Size) maintenance_work_mem * 1024;
+	pg_atomic_init_u32(&shared->load_state, LOAD_FITS);
+	pg_atomic_init_u64(&shared->num_rows, 0);
+	pg_atomic_init_u32(&shared->next_item, 0);
+	pg_atomic_init_u64(&shared->done, 0);
+}
+
+static double
+estimate_rows(Relation heap)
+{
+	BlockNumber pages;
+	double		rows;
+	double		all_visible;
+
+	table_relation_estimate_size(heap, NULL, &pages, &rows, &all_visible);
+	return rows;
+}
+
+/* Load, link and write.  False if there is no memory to do it that way. */
+static bool
+build_graph(HnswBuild *build)
+{
+	HnswBuildShared *shared = build->shared;
+
+	if (!hnsw_graph_init(&build->graph, build->index, &shared->graph,
+						 shared->participants, shared->memory_limit,
+						 build->index->geometry.code_bytes,
+						 estimate_rows(build->heap)))
+		return false;
+	if (build->team != NULL && !parallel_build_launch(build->team))
+		return false;
+
+	start_phase(build, PHASE_LOAD, 0);
+	run_task(build, TASK_LOAD, 0, 0);
+	if (pg_atomic_read_u32(&shared->load_state) != LOAD_FITS)
+		return false;
+	return build->inserting || finish_graph(build);
+}
+
+/* Build with workers.  False if there are none, or no memory to share. */
+static bool
+build_in_parallel(HnswBuild *build)
+{
+	Relation rel = build->index->rel;
+	int	 workers = parallel_build_workers(build->heap, rel, build->index_info);
+	bool result;
+
+	if (workers == 0)
+		return false;
+	build->team = parallel_build_begin(build->heap, rel, build->index_info,
+									   "hnsw_build_worker_main", workers,
+									   sizeof(HnswBuildShared));
+	if (build->team == NULL)
+		return false;
+	build->shared = build->team->shared;
+	init_shared(build->shared, workers + 1);
+
+	result = build_graph(build);
+	build->heap_rows = parallel_build_heap_rows(build->team);
+	hnsw_graph_free(&build->graph);
+	build->num_rows = pg_atomic_read_u64(&build->shared->num_rows);
+	parallel_build_end(build->team);
+	build->team = NULL;
+	return result;
+}
+
+static void
+build_alone(HnswBuild *build)
+{
+	build->shared = palloc0(sizeof(HnswBuildShared));
+	init_shared(build->shared, 1);
+	if (!build_graph(build))
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	hnsw_graph_free(&build->graph);
+	build->num_rows = pg_atomic_read_u64(&build->shared->num_rows);
+}
+
+/* A parallel worker. */
+void
+hnsw_build_worker_main(dsm_segment *segment, shm_toc *toc)
+{
+	ParallelBuild	*team = parallel_build_attach(segment, toc);
+	HnswBuildShared *shared = team->shared;
+	HnswBuild		 build;
+	int				 task;
+
+	init_build(&build, team->heap, team->index, team->index_info);
+	build.team = team;
+	build.shared = shared;
+	hnsw_graph_attach(&build.graph, build.index, &shared->graph,
+					  shared->participants, shared->memory_limit,
+					  build.index->geometry.code_bytes);
+	while ((task = parallel_build_next_task(team)) != PARALLEL_BUILD_QUIT)
+		work_on_task(&build, task);
+	hnsw_graph_detach(&build.graph);
+	parallel_build_detach(team);
 }
 
 IndexBuildResult *
 hnsw_build(Relation heap, Relation rel, IndexInfo *index_info)
 {
-	HnswBuild		  build = {0};
+	HnswBuild		  build;
 	IndexBuildResult *result;
 	MemoryContext	  context = AllocSetContextCreate(CurrentMemoryContext,
 													  "hnsw build",
 													  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext	  old_context = MemoryContextSwitchTo(context);
-	double			  heap_rows;
 
 	/* a truncated relation may still have what was cached of its last index */
 	hnsw_forget_cache(rel);
 
-	create_empty(rel, MAIN_FORKNUM);
-	build.index = hnsw_open(rel);
-	build.index->building = true;
-	build.memory_limit = (Size) maintenance_work_mem * 1024;
-	build.row_context = AllocSetContextCreate(context, "hnsw build row",
-											  ALLOCSET_DEFAULT_SIZES);
-	build.sampling = true;
-	build.sample_context = AllocSetContextCreate(context, "hnsw build sample",
-												 ALLOCSET_DEFAULT_SIZES);
-
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
-	heap_rows = table_index_build_scan(heap, rel, index_info, true, true,
-									   build_callback, &build, NULL);
-	if (build.sampling)
-		finish_sample(&build);
-	if (!build.graph_written)
-		finish_graph(&build);
+	create_empty(heap, rel, index_info, MAIN_FORKNUM);
+	init_build(&build, heap, rel, index_info);
+	build.is_leader = true;
+	if (!build_in_parallel(&build))
+		build_alone(&build);
 
 	if (RelationNeedsWAL(rel))
 		log_newpage_range(rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(rel),
@@ -757,7 +1070,7 @@ hnsw_build(Relation heap, Relation rel, IndexInfo *index_info)
 	MemoryContextDelete(context);
 
 	result = palloc(sizeof(IndexBuildResult));
-	result->heap_tuples = heap_rows;
+	result->heap_tuples = build.heap_rows;
 	result->index_tuples = build.num_rows;
 	return result;
 }
@@ -765,5 +1078,5 @@ hnsw_build(Relation heap, Relation rel, IndexInfo *index_info)
 void
 hnsw_build_empty(Relation rel)
 {
-	create_empty(rel, INIT_FORKNUM);
+	create_empty(NULL, rel, NULL, INIT_FORKNUM);
 }

@@ -2,7 +2,7 @@
  * hnsw_graph.c
  *		The graph in memory while an index is built.
  *
- * Arrays indexed by element number, all in one memory context: codes, entries,
+ * Arrays indexed by element number (index/build_array.h): codes, entries,
  * neighbour lists with the distances of their edges.  Linking an element is
  * Algorithm 1 of Malkov & Yashunin (2018), with two differences:
  *
@@ -13,36 +13,16 @@
  * the two are never dropped.  They form a tree over all elements, so each can
  * be reached from each other whatever else selection does.
  *
- * There is no state outside of HnswGraph and HnswGraphWorker.
+ * All that processes share is in HnswGraphShared and the arrays.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/s_lock.h"
 #include "utils/memutils.h"
 
 #include "hnsw/hnsw_graph.h"
 #include "hnsw/hnsw_select.h"
-
-/* Exact values seen so far, by their hash. */
-typedef struct GraphValue
-{
-	uint64		hash;
-	HnswElement element;
-	char		status;
-} GraphValue;
-
-#define SH_PREFIX			 graph_values
-#define SH_ELEMENT_TYPE		 GraphValue
-#define SH_KEY_TYPE			 uint64
-#define SH_KEY				 hash
-#define SH_HASH_KEY(tb, key) ((uint32) (key))
-#define SH_EQUAL(tb, a, b)	 ((a) == (b))
-#define SH_SCOPE			 static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-#define INITIAL_ELEMENTS 1024
 
 #define CACHE_LINE_BYTES 64
 
@@ -50,6 +30,14 @@ typedef struct GraphValue
 #define PREFETCH_BYTES 256
 
 #define EXPANDED ((uint32) 0x80000000)
+
+/* Codes of varying size are kept in units of this many bytes. */
+#define CODE_UNIT 4
+
+/* With this limit a chunk has 512 kB, the largest code 128 kB. */
+#define MIN_VARYING_LIMIT ((Size) 32 * 1024 * 1024)
+
+#define MIN_BUCKETS 1024
 
 static inline float *
 list_distances(HnswGraphList *list, uint32 capacity)
@@ -70,168 +58,401 @@ list_bytes(uint32 capacity)
  */
 
 void
-hnsw_graph_init(HnswGraph *graph, const HnswIndex *index, uint32 code_bytes)
+hnsw_graph_attach(HnswGraph *graph, const HnswIndex *index,
+				  HnswGraphShared *shared, int participants, Size memory_limit,
+				  uint32 code_bytes)
 {
+	MemoryContext old_context;
+	bool		  alone = participants == 1;
+	Size		  limit = memory_limit;
+	Size		  codes_limit = memory_limit;
+
 	memset(graph, 0, sizeof(HnswGraph));
 	graph->coder = &index->coder;
-	graph->code_bytes = code_bytes;
 	graph->geometry = index->geometry;
+	graph->code_bytes = code_bytes;
 	graph->ef_construction = index->ef_construction;
 	graph->seed = index->seed;
+	graph->participants = participants;
+	graph->memory_limit = memory_limit;
+	graph->shared = shared;
 	graph->list_bytes = list_bytes(2 * index->m);
 	graph->upper_bytes = list_bytes(index->m);
-	graph->entry_point = HNSW_NONE;
 	graph->context = AllocSetContextCreate(CurrentMemoryContext, "hnsw graph",
 										   ALLOCSET_DEFAULT_SIZES);
-	graph->values = (struct graph_values_hash *)
-		graph_values_create(graph->context, INITIAL_ELEMENTS, NULL);
+	old_context = MemoryContextSwitchTo(graph->context);
+
+	/* a code of varying size must fit into a chunk */
+	if (code_bytes == 0)
+		codes_limit = Max(limit, MIN_VARYING_LIMIT);
+
+#define INIT_ARRAY(name, bytes) \
+	build_array_init(&graph->name, alone ? NULL : &shared->name, bytes, limit)
+	build_array_init(&graph->codes, alone ? NULL : &shared->codes,
+					 code_bytes == 0 ? CODE_UNIT : code_bytes, codes_limit);
+	INIT_ARRAY(code_places, sizeof(uint64));
+	INIT_ARRAY(entries, sizeof(HnswGraphEntry));
+	INIT_ARRAY(rows, sizeof(HnswGraphRow));
+	INIT_ARRAY(buckets, sizeof(uint32));
+	INIT_ARRAY(lists, graph->list_bytes);
+	INIT_ARRAY(uppers, graph->upper_bytes);
+	INIT_ARRAY(starts, sizeof(HnswElement));
+	INIT_ARRAY(order, sizeof(HnswElement));
+#undef INIT_ARRAY
+
+	MemoryContextSwitchTo(old_context);
 }
 
 /*
- * Bytes that a graph of so many elements and rows takes at its peak, which is
- * while it is linked or written: by then the table of values is gone.
+ * Bytes that an element takes at the peak, which is while the graph is linked
+ * or written: by then the buckets are gone.
  */
-Size
-hnsw_graph_memory(const HnswGraph *graph, uint32 elements, uint32 rows)
+static Size
+element_memory(const HnswGraph *graph)
 {
-	Size code_bytes = graph->code_bytes == 0 ? sizeof(HnswCode *)
-											 : graph->code_bytes;
-	Size element_bytes = code_bytes + sizeof(HnswGraphEntry) +
-						 graph->list_bytes +
-						 graph->upper_bytes / (graph->geometry.m - 1) +
-						 2 * sizeof(uint8) +	  /* visited, seen */
-						 4 * sizeof(HnswElement); /* orders */
-
-	return element_bytes * elements + sizeof(HnswGraphRow) * rows +
-		   graph->varying_bytes;
+	return (graph->code_bytes == 0 ? sizeof(uint64) : graph->code_bytes) +
+		   sizeof(HnswGraphEntry) + graph->list_bytes +
+		   graph->upper_bytes / (graph->geometry.m - 1) +
+		   sizeof(uint8) * (graph->participants + 1) + /* visited, seen */
+		   4 * sizeof(HnswElement);					   /* orders */
 }
 
-/* An array with room for twice as many; a huge one may well be moved by remap. */
-static void *
-double_array(HnswGraph *graph, void *array, uint32 *allocated,
-			 Size element_bytes)
+bool
+hnsw_graph_init(HnswGraph *graph, const HnswIndex *index,
+				HnswGraphShared *shared, int participants, Size memory_limit,
+				uint32 code_bytes, double expected_rows)
 {
-	Size count = *allocated == 0 ? INITIAL_ELEMENTS : (Size) *allocated * 2;
+	double max_elements;
 
-	count = Min(count, HNSW_MAX_ELEMENT);
-	*allocated = (uint32) count;
-	if (array == NULL)
-		return MemoryContextAllocHuge(graph->context, count * element_bytes);
-	return repalloc_huge(array, count * element_bytes);
+	hnsw_graph_attach(graph, index, shared, participants, memory_limit,
+					  code_bytes);
+	shared->entry_point = HNSW_NONE;
+	pg_atomic_init_u32(&shared->num_elements, 0);
+	pg_atomic_init_u32(&shared->num_rows, 0);
+	pg_atomic_init_u64(&shared->code_units, 0);
+
+	/* there is no tranche of our own unless the library is preloaded */
+	LWLockInitialize(&shared->memory_lock, LWTRANCHE_PARALLEL_QUERY_DSA);
+	for (int i = 0; i < HNSW_GRAPH_VALUE_LOCKS; i++)
+		LWLockInitialize(&shared->value_locks[i],
+						 LWTRANCHE_PARALLEL_QUERY_DSA);
+
+	max_elements = Min((double) memory_limit / element_memory(graph),
+					   HNSW_MAX_ELEMENT);
+	max_elements = Min(max_elements, expected_rows);
+	shared->num_buckets = MIN_BUCKETS;
+	while (shared->num_buckets < max_elements)
+		shared->num_buckets *= 2;
+	return build_array_fill(&graph->buckets, shared->num_buckets);
 }
 
-static void
-add_further_row(HnswGraph *graph, HnswElement element, ItemPointer tid)
+bool
+hnsw_graph_is_full(const HnswGraph *graph)
 {
-	HnswGraphEntry *entry = &graph->entries[element];
-	HnswGraphRow   *row;
+	HnswGraphShared *shared = graph->shared;
+	uint64			 elements = pg_atomic_read_u32(&shared->num_elements) + 1;
+	uint64			 rows = pg_atomic_read_u32(&shared->num_rows) + 1;
+	Size			 bytes;
 
-	if (graph->num_rows == graph->rows_allocated)
-		graph->rows = double_array(graph, graph->rows, &graph->rows_allocated,
-								   sizeof(HnswGraphRow));
-	row = &graph->rows[graph->num_rows];
+	bytes = element_memory(graph) * elements + sizeof(HnswGraphRow) * rows +
+			CODE_UNIT * pg_atomic_read_u64(&shared->code_units);
+	/* numbers leave room for what rounding up to whole pages adds */
+	return bytes > graph->memory_limit ||
+		   elements + rows > HNSW_MAX_ELEMENT - 3 * BLCKSZ;
+}
+
+/* Make sure that this process has the chunk of an item. */
+static inline bool
+make_room(HnswGraph *graph, BuildArray *array, Size item)
+{
+	bool result;
+
+	if (likely(array->chunks[item >> array->shift] != NULL))
+		return true;
+	LWLockAcquire(&graph->shared->memory_lock, LW_EXCLUSIVE);
+	result = build_array_extend(array, item, SIZE_MAX);
+	LWLockRelease(&graph->shared->memory_lock);
+	return result;
+}
+
+static bool
+add_further_row(HnswGraph *graph, HnswGraphEntry *entry, ItemPointer tid)
+{
+	uint32 number = pg_atomic_fetch_add_u32(&graph->shared->num_rows, 1);
+	HnswGraphRow *row;
+
+	if (!make_room(graph, &graph->rows, number))
+		return false;
+	row = build_array_item(&graph->rows, number);
 	row->tid = *tid;
 	if (entry->last_row == HNSW_GRAPH_NO_ROW)
-		row->next_row = graph->num_rows;
+		row->next_row = number;
 	else
 	{
-		HnswGraphRow *last = &graph->rows[entry->last_row];
+		HnswGraphRow *last = build_array_find(&graph->rows, entry->last_row);
 
 		row->next_row = last->next_row;
-		last->next_row = graph->num_rows;
+		last->next_row = number;
 	}
-	entry->last_row = graph->num_rows++;
+	entry->last_row = number;
+	return true;
 }
 
-static void
-add_element(HnswGraph *graph, const HnswCode *code, uint32 code_bytes,
-			uint64 hash, ItemPointer tid)
+/* A place for a code of varying size, within one chunk. */
+static bool
+place_code(HnswGraph *graph, HnswElement element, uint32 code_bytes,
+		   Size *place)
 {
-	HnswElement		element = graph->num_elements;
+	Size units = code_bytes / CODE_UNIT;
+	Size first;
+
+	do
+	{
+		first = pg_atomic_fetch_add_u64(&graph->shared->code_units, units);
+	} while (first >> graph->codes.shift !=
+			 (first + units - 1) >> graph->codes.shift);
+
+	if (!make_room(graph, &graph->code_places, element))
+		return false;
+	*(uint64 *) build_array_item(&graph->code_places, element) = first;
+	*place = first;
+	return true;
+}
+
+static bool
+add_element(HnswGraph *graph, const HnswCode *code, uint32 code_bytes,
+			uint64 hash, ItemPointer tid, HnswElement *element)
+{
+	HnswElement number = pg_atomic_fetch_add_u32(&graph->shared->num_elements,
+												 1);
+	Size		place = number;
 	HnswGraphEntry *entry;
 
-	if (element == graph->elements_allocated)
-	{
-		uint32 allocated = graph->elements_allocated;
+	if (graph->code_bytes == 0 &&
+		!place_code(graph, number, code_bytes, &place))
+		return false;
+	if (!make_room(graph, &graph->codes, place) ||
+		!make_room(graph, &graph->entries, number))
+		return false;
 
-		if (graph->code_bytes == 0)
-			graph->code_places = double_array(graph, graph->code_places,
-											  &allocated, sizeof(HnswCode *));
-		else
-			graph->codes = double_array(graph, graph->codes, &allocated,
-										graph->code_bytes);
-		graph->entries = double_array(graph, graph->entries,
-									  &graph->elements_allocated,
-									  sizeof(HnswGraphEntry));
-	}
-	if (graph->code_bytes == 0)
-	{
-		char *copy = MemoryContextAlloc(graph->context, code_bytes);
-
-		memcpy(copy, code, code_bytes);
-		graph->code_places[element] = (const HnswCode *) copy;
-		graph->varying_bytes += GetMemoryChunkSpace(copy);
-	}
-	else
-		memcpy(graph->codes + (Size) element * code_bytes, code, code_bytes);
-	entry = &graph->entries[element];
+	memcpy(build_array_item(&graph->codes, place), code, code_bytes);
+	entry = build_array_item(&graph->entries, number);
 	entry->hash = hash;
 	entry->tid = *tid;
 	entry->last_row = HNSW_GRAPH_NO_ROW;
-	graph->num_elements++;
+	*element = number;
+	return true;
 }
 
-void
+/* The code of an element that any process added. */
+static const HnswCode *
+find_code(HnswGraph *graph, HnswElement element)
+{
+	Size place = element;
+
+	if (graph->code_bytes == 0)
+		place = *(uint64 *) build_array_find(&graph->code_places, element);
+	return build_array_find(&graph->codes, place);
+}
+
+bool
 hnsw_graph_add(HnswGraph *graph, const HnswCode *code, uint32 code_bytes,
 			   uint64 hash, ItemPointer tid)
 {
-	bool		found;
-	GraphValue *value;
+	HnswGraphShared *shared = graph->shared;
+	uint32			 bucket = (uint32) hash & (shared->num_buckets - 1);
+	LWLock	   *lock = &shared->value_locks[bucket % HNSW_GRAPH_VALUE_LOCKS];
+	uint32	   *last;
+	HnswElement element;
+	bool		result;
 
-	value = graph_values_insert((graph_values_hash *) graph->values, hash,
-								&found);
-	if (!found)
-		value->element = graph->num_elements;
-	else if (hnsw_codes_equal(graph->coder, code,
-							  hnsw_graph_code(graph, value->element)))
+	/* held until the row is there: nobody else adds the same value */
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	last = build_array_find(&graph->buckets, bucket);
+	for (uint32 next = *last; next != 0;)
 	{
-		add_further_row(graph, value->element, tid);
-		return;
+		HnswGraphEntry *entry = build_array_find(&graph->entries, next - 1);
+
+		if (entry->hash == hash &&
+			hnsw_codes_equal(graph->coder, code, find_code(graph, next - 1)))
+		{
+			result = add_further_row(graph, entry, tid);
+			LWLockRelease(lock);
+			return result;
+		}
+		next = entry->next_value;
 	}
-	add_element(graph, code, code_bytes, hash, tid);
+
+	result = add_element(graph, code, code_bytes, hash, tid, &element);
+	if (result)
+	{
+		hnsw_graph_entry(graph, element)->next_value = *last;
+		*last = element + 1;
+	}
+	LWLockRelease(lock);
+	return result;
 }
 
-void
-hnsw_graph_finish_loading(HnswGraph *graph)
+/* The numbers of elements and rows, and what follows from them. */
+static void
+count_elements(HnswGraph *graph)
 {
 	HnswExtent extent = {0};
 	uint32	   per_page = graph->geometry.codes_per_page;
-	Size	   num_uppers;
 
-	graph_values_destroy((graph_values_hash *) graph->values);
-	graph->values = NULL;
+	graph->num_elements = pg_atomic_read_u32(&graph->shared->num_elements);
+	graph->num_rows = pg_atomic_read_u32(&graph->shared->num_rows);
 
 	/* the last page of codes gets full, with free slots for later elements */
 	extent.elements = (graph->num_elements + per_page - 1) / per_page *
 					  per_page;
 	hnsw_extent_layout(&graph->geometry, &extent, &graph->layout);
+}
 
-	num_uppers = (Size) (graph->layout.codes - graph->layout.uppers) *
-				 graph->geometry.uppers_per_page;
-	graph->lists = MemoryContextAllocExtended(
-		graph->context, graph->list_bytes * graph->num_elements,
-		MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	graph->uppers = MemoryContextAllocExtended(graph->context,
-											   graph->upper_bytes * num_uppers,
-											   MCXT_ALLOC_HUGE |
-												   MCXT_ALLOC_ZERO);
+static Size
+upper_slots(const HnswGraph *graph)
+{
+	return (Size) (graph->layout.codes - graph->layout.uppers) *
+		   graph->geometry.uppers_per_page;
+}
+
+bool
+hnsw_graph_finish_loading(HnswGraph *graph)
+{
+	HnswGraphShared *shared = graph->shared;
+
+	build_array_free(&graph->buckets);
+	count_elements(graph);
+	if (!build_array_fill(&graph->lists, graph->num_elements) ||
+		!build_array_fill(&graph->uppers, upper_slots(graph)) ||
+		!build_array_fill(&graph->starts, graph->num_elements) ||
+		!build_array_fill(&graph->order, graph->num_elements))
+		return false;
+
+	/* the highest is the first: so nobody has to change the entry point */
+	shared->entry_level = -1;
+	for (HnswElement i = 0; i < graph->num_elements; i++)
+	{
+		int level = hnsw_graph_level(graph, i);
+
+		if (level <= shared->entry_level)
+			continue;
+		shared->entry_point = i;
+		shared->entry_level = level;
+	}
+	return true;
+}
+
+void
+hnsw_graph_begin_linking(HnswGraph *graph)
+{
+	Size code_items;
+
+	count_elements(graph);
+	code_items = graph->code_bytes == 0
+					 ? pg_atomic_read_u64(&graph->shared->code_units)
+					 : graph->num_elements;
+	build_array_attach(&graph->codes, code_items);
+	if (graph->code_bytes == 0)
+		build_array_attach(&graph->code_places, graph->num_elements);
+	build_array_attach(&graph->entries, graph->num_elements);
+	build_array_attach(&graph->rows, graph->num_rows);
+	build_array_attach(&graph->lists, graph->num_elements);
+	build_array_attach(&graph->uppers, upper_slots(graph));
+	build_array_attach(&graph->starts, graph->num_elements);
+	build_array_attach(&graph->order, graph->num_elements);
+}
+
+void
+hnsw_graph_detach(HnswGraph *graph)
+{
+	build_array_detach(&graph->codes);
+	build_array_detach(&graph->code_places);
+	build_array_detach(&graph->entries);
+	build_array_detach(&graph->rows);
+	build_array_detach(&graph->buckets);
+	build_array_detach(&graph->lists);
+	build_array_detach(&graph->uppers);
+	build_array_detach(&graph->starts);
+	build_array_detach(&graph->order);
+	MemoryContextDelete(graph->context);
+	graph->context = NULL;
 }
 
 void
 hnsw_graph_free(HnswGraph *graph)
 {
+	build_array_free(&graph->codes);
+	build_array_free(&graph->code_places);
+	build_array_free(&graph->entries);
+	build_array_free(&graph->rows);
+	build_array_free(&graph->buckets);
+	build_array_free(&graph->lists);
+	build_array_free(&graph->uppers);
+	build_array_free(&graph->starts);
+	build_array_free(&graph->order);
 	MemoryContextDelete(graph->context);
 	memset(graph, 0, sizeof(HnswGraph));
+}
+
+/* ------------------------------------------------------------------------
+ * Lists
+ *
+ * A list is changed under its version: whoever makes it odd has the list to
+ * itself until it makes it even again.  Nothing but copying is done meanwhile.
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Searches read lists without looking at the version.  Every word that they
+ * read was an edge of the list, or is one, whatever happens at the same time.
+ */
+static inline int
+list_count(const HnswGraphList *list)
+{
+	return ((const volatile HnswGraphList *) list)->count;
+}
+
+static inline uint32
+list_edge(const HnswGraphList *list, int i)
+{
+	return ((const volatile HnswGraphList *) list)->edges[i];
+}
+
+/* Take the list if its version is still this one, which is even. */
+static inline bool
+try_lock_list(HnswGraphList *list, uint32 version)
+{
+	return pg_atomic_compare_exchange_u32(&list->version, &version,
+										  version + 1);
+}
+
+/* Returns the version that it had. */
+static uint32
+lock_list(HnswGraphList *list)
+{
+	SpinDelayStatus delay;
+	uint32			version = pg_atomic_read_u32(&list->version);
+
+	if (likely(version % 2 == 0 && try_lock_list(list, version)))
+		return version;
+
+	init_local_spin_delay(&delay);
+	do
+	{
+		perform_spin_delay(&delay);
+		version = pg_atomic_read_u32(&list->version);
+	} while (version % 2 != 0 || !try_lock_list(list, version));
+	finish_spin_delay(&delay);
+	return version;
+}
+
+/* version: what it was when the list was locked. */
+static inline void
+unlock_list(HnswGraphList *list, uint32 version)
+{
+	pg_write_barrier();
+	pg_atomic_write_u32(&list->version, version + 2);
 }
 
 /* ------------------------------------------------------------------------
@@ -272,14 +493,15 @@ static inline void
 prefetch_code(const HnswGraph *graph, HnswElement element)
 {
 	prefetch(hnsw_graph_code(graph, element),
-			 Min(graph->geometry.code_bytes, PREFETCH_BYTES));
+			 graph->code_bytes == 0 ? PREFETCH_BYTES
+									: Min(graph->code_bytes, PREFETCH_BYTES));
 }
 
 static inline void
 prefetch_list(const HnswGraph *graph, HnswElement element, int level)
 {
 	if (level == 0)
-		prefetch(graph->lists + (element & ~EXPANDED) * graph->list_bytes,
+		prefetch(hnsw_graph_list(graph, element & ~EXPANDED, 0),
 				 graph->list_bytes / 2);
 }
 
@@ -306,20 +528,22 @@ descend(const HnswGraph *graph, const HnswCode *code, HnswGraphCandidate from,
 		const HnswGraphList *list = hnsw_graph_list(graph, from.element,
 													level);
 
+		int count = list_count(list);
+
 		last = from.element;
-		for (int i = 0; i < list->count; i++)
-			prefetch_code(graph, list->edges[i]);
-		for (int i = 0; i < list->count; i++)
+		for (int i = 0; i < count; i++)
+			prefetch_code(graph, list_edge(list, i));
+		for (int i = 0; i < count; i++)
 		{
-			float distance;
+			HnswElement element = list_edge(list, i);
+			float		distance;
 
 			distance = hnsw_code_distance(graph->coder, code,
-										  hnsw_graph_code(graph,
-														  list->edges[i]));
+										  hnsw_graph_code(graph, element));
 			if (distance < from.distance)
 			{
 				from.distance = distance;
-				from.element = list->edges[i];
+				from.element = element;
 			}
 		}
 	} while (from.element != last);
@@ -384,6 +608,7 @@ search_level(HnswGraphWorker *worker, const HnswCode *code,
 	while (next < worker->beam_count)
 	{
 		const HnswGraphList *list;
+		int					 count;
 		int					 fresh = 0;
 
 		if ((beam[next].element & EXPANDED) != 0)
@@ -398,9 +623,10 @@ search_level(HnswGraphWorker *worker, const HnswCode *code,
 		 */
 		list = hnsw_graph_list(graph, beam[next].element, level);
 		beam[next].element |= EXPANDED;
-		for (int i = 0; i < list->count; i++)
+		count = list_count(list);
+		for (int i = 0; i < count; i++)
 		{
-			HnswElement neighbour = HNSW_EDGE_TARGET(list->edges[i]);
+			HnswElement neighbour = HNSW_EDGE_TARGET(list_edge(list, i));
 
 			hop[fresh] = neighbour;
 			fresh += visited[neighbour] != epoch;
@@ -434,6 +660,10 @@ search_level(HnswGraphWorker *worker, const HnswCode *code,
 
 /* ------------------------------------------------------------------------
  * Linking
+ *
+ * Nobody knows a new element until all of its own lists are written and it is
+ * joined with its parent: the edge from there is the first one to it.  So
+ * whatever finds an element, and may become its child, finds it in the tree.
  * ------------------------------------------------------------------------
  */
 
@@ -441,16 +671,89 @@ static uint32
 count_protected(const HnswGraph *graph, HnswElement element)
 {
 	const HnswGraphList *list = hnsw_graph_list(graph, element, 0);
+	int					 count = list_count(list);
 	uint32				 result = 0;
 
-	for (int i = 0; i < list->count; i++)
-		result += HNSW_EDGE_IS_PROTECTED(list->edges[i]);
+	for (int i = 0; i < count; i++)
+		result += HNSW_EDGE_IS_PROTECTED(list_edge(list, i));
 	return result;
 }
 
 /*
+ * Add an edge to an element's list; if it is full, select again among its
+ * edges and the new one.  False if the edge is protected and the list has m
+ * such edges already.
+ */
+static bool
+add_edge(HnswGraphWorker *worker, HnswElement element, int level, uint32 edge,
+		 float distance)
+{
+	const HnswGraph *graph = worker->graph;
+	HnswGraphList	*list = hnsw_graph_list(graph, element, level);
+	int				 capacity = hnsw_graph_capacity(graph, level);
+	float			*distances = list_distances(list, capacity);
+	HnswNeighbour	*neighbours = worker->old_list;
+
+	for (;;)
+	{
+		uint32 version = lock_list(list);
+		int	   selected = list->selected;
+		int	   count;
+
+		if (HNSW_EDGE_IS_PROTECTED(edge) &&
+			count_protected(graph, element) >= graph->geometry.m)
+		{
+			unlock_list(list, version);
+			return false;
+		}
+		if (list->count < capacity)
+		{
+			list->edges[list->count] = edge;
+			distances[list->count] = distance;
+			pg_write_barrier();
+			list->count++;
+			unlock_list(list, version);
+			return true;
+		}
+		for (int i = 0; i < capacity; i++)
+		{
+			neighbours[i].edge = list->edges[i];
+			neighbours[i].distance = distances[i];
+		}
+		unlock_list(list, version);
+		version += 2;
+
+		/* what takes long is done without the lock */
+		neighbours[capacity].edge = edge;
+		neighbours[capacity].distance = distance;
+		for (int i = 0; i <= capacity; i++)
+			neighbours[i].code = hnsw_graph_code(graph,
+												 HNSW_EDGE_TARGET(
+													 neighbours[i].edge));
+		count = hnsw_reselect_neighbours(graph->coder, neighbours, &selected,
+										 capacity + 1, capacity,
+										 hnsw_list_fill(graph->geometry.m,
+														level));
+
+		/* and is done again if the list has changed since */
+		if (!try_lock_list(list, version))
+			continue;
+		for (int i = 0; i < count; i++)
+		{
+			list->edges[i] = neighbours[i].edge;
+			distances[i] = neighbours[i].distance;
+		}
+		list->count = count;
+		list->selected = selected;
+		unlock_list(list, version);
+		return true;
+	}
+}
+
+/*
  * Walk along the tree, never back, from an element with many children to one
- * with few: at the latest that is a leaf.
+ * with few: at the latest that is a leaf.  A list that changes at the moment
+ * may seem to lead nowhere: then look again.
  */
 static HnswElement
 find_room(const HnswGraph *graph, HnswElement element)
@@ -461,14 +764,18 @@ find_room(const HnswGraph *graph, HnswElement element)
 	{
 		const HnswGraphList *list = hnsw_graph_list(graph, element, 0);
 		HnswElement			 next = HNSW_NONE;
+		int					 count = list_count(list);
 
-		for (int i = 0; i < list->count; i++)
+		for (int i = 0; i < count; i++)
 		{
-			HnswElement target = HNSW_EDGE_TARGET(list->edges[i]);
+			uint32 edge = list_edge(list, i);
 
-			if (HNSW_EDGE_IS_PROTECTED(list->edges[i]) && target != previous)
-				next = target;
+			if (HNSW_EDGE_IS_PROTECTED(edge) &&
+				HNSW_EDGE_TARGET(edge) != previous)
+				next = HNSW_EDGE_TARGET(edge);
 		}
+		if (next == HNSW_NONE)
+			continue;
 		previous = element;
 		element = next;
 	}
@@ -476,88 +783,82 @@ find_room(const HnswGraph *graph, HnswElement element)
 }
 
 /*
- * The parent of a new element: the nearest of its neighbours that has few
- * children, else the nearest such candidate.  So half of a list is always left
- * to the selection.
+ * Make an element the parent of a new one, whose list of `count` edges nobody
+ * knows yet.  False if it has enough children.  place: of the parent in the
+ * list, or count if it is not in it.
+ */
+static bool
+join_with(HnswGraphWorker *worker, HnswElement element, HnswElement parent,
+		  int place, int count)
+{
+	const HnswGraph *graph = worker->graph;
+	HnswGraphList	*list = hnsw_graph_list(graph, element, 0);
+	float *distances = list_distances(list, hnsw_graph_capacity(graph, 0));
+	float  distance;
+
+	if (count_protected(graph, parent) >= graph->geometry.m)
+		return false;
+
+	/* room is left: selection stops at half the capacity of level 0 */
+	if (place == count)
+		distances[place] = hnsw_code_distance(graph->coder,
+											  hnsw_graph_code(graph, element),
+											  hnsw_graph_code(graph, parent));
+	distance = distances[place];
+	list->edges[place] = parent | HNSW_PROTECTED;
+	list->count = Max(count, place + 1);
+	if (add_edge(worker, parent, 0, element | HNSW_PROTECTED, distance))
+		return true;
+
+	/* others were faster */
+	list->edges[place] = parent;
+	list->count = count;
+	return false;
+}
+
+/*
+ * Join a new element with its parent: the nearest of its neighbours that has
+ * few children, else the nearest such candidate.  So half of a list is always
+ * left to the selection.  Returns the parent.
  */
 static HnswElement
-choose_parent(const HnswGraphWorker *worker, int num_neighbours)
+join_parent(HnswGraphWorker *worker, HnswElement element, int count)
 {
-	const HnswGraph			 *graph = worker->graph;
-	const HnswGraphCandidate *beam = worker->beam;
-	uint32					  few = graph->geometry.m;
+	const HnswGraph *graph = worker->graph;
+	HnswElement		 parent;
 
-	for (int i = 0; i < num_neighbours; i++)
+	for (int i = 0; i < count; i++)
 	{
-		if (count_protected(graph, worker->candidates[i].edge) < few)
-			return worker->candidates[i].edge;
+		parent = worker->candidates[i].edge;
+		if (join_with(worker, element, parent, i, count))
+			return parent;
 	}
 	for (int i = 0; i < worker->beam_count; i++)
 	{
-		if (count_protected(graph, beam[i].element) < few)
-			return beam[i].element;
+		parent = worker->beam[i].element;
+		if (join_with(worker, element, parent, count, count))
+			return parent;
 	}
-	return find_room(graph, beam[0].element);
+	do
+	{
+		parent = find_room(graph, worker->beam[0].element);
+	} while (!join_with(worker, element, parent, count, count));
+	return parent;
 }
 
 /*
- * Add an edge to an element's list; if it is full, select again among its
- * edges and the new one.
+ * Write a new element's own list on a level, chosen from the beam.  The
+ * choice is left in worker->candidates, its size returned.
  */
-static void
-add_edge(HnswGraphWorker *worker, HnswElement element, int level, uint32 edge,
-		 float distance)
+static int
+choose_neighbours(HnswGraphWorker *worker, HnswElement element, int level)
 {
 	const HnswGraph *graph = worker->graph;
-	HnswGraphList	*list = hnsw_graph_list(graph, element, level);
-	int				 capacity = hnsw_graph_capacity(graph, level);
-	float			*distances = list_distances(list, capacity);
-	HnswNeighbour	*neighbours = worker->old_list;
-	int				 selected;
-
-	if (list->count < capacity)
-	{
-		list->edges[list->count] = edge;
-		distances[list->count] = distance;
-		list->count++;
-		return;
-	}
-
-	for (int i = 0; i <= capacity; i++)
-	{
-		neighbours[i].edge = i < capacity ? list->edges[i] : edge;
-		neighbours[i].distance = i < capacity ? distances[i] : distance;
-		neighbours[i].code = hnsw_graph_code(graph, HNSW_EDGE_TARGET(
-														neighbours[i].edge));
-	}
-	selected = list->selected;
-	list->count = hnsw_reselect_neighbours(graph->coder, neighbours, &selected,
-										   capacity + 1, capacity,
-										   hnsw_list_fill(graph->geometry.m,
-														  level));
-	list->selected = selected;
-	for (int i = 0; i < list->count; i++)
-	{
-		list->edges[i] = neighbours[i].edge;
-		distances[i] = neighbours[i].distance;
-	}
-}
-
-/*
- * Give a new element its neighbours on a level, chosen from the beam, and make
- * it one of theirs.
- */
-static void
-connect(HnswGraphWorker *worker, HnswElement element, int level)
-{
-	const HnswGraph *graph = worker->graph;
-	const HnswCode	*code = hnsw_graph_code(graph, element);
 	HnswGraphList	*list = hnsw_graph_list(graph, element, level);
 	float *distances = list_distances(list, hnsw_graph_capacity(graph, level));
 	HnswNeighbour *neighbours = worker->candidates;
-	HnswElement	   parent = HNSW_NONE;
-	bool		   has_parent = false;
 	int			   selected = 0;
+	int			   count;
 
 	for (int i = 0; i < worker->beam_count; i++)
 	{
@@ -565,36 +866,35 @@ connect(HnswGraphWorker *worker, HnswElement element, int level)
 		neighbours[i].edge = worker->beam[i].element;
 		neighbours[i].code = hnsw_graph_code(graph, worker->beam[i].element);
 	}
-	list->count = hnsw_reselect_neighbours(
-		graph->coder, neighbours, &selected, worker->beam_count,
-		graph->geometry.m, hnsw_list_fill(graph->geometry.m, level));
-	list->selected = selected;
-	if (level == 0)
-		parent = choose_parent(worker, list->count);
-
-	for (int i = 0; i < list->count; i++)
+	count = hnsw_reselect_neighbours(graph->coder, neighbours, &selected,
+									 worker->beam_count, graph->geometry.m,
+									 hnsw_list_fill(graph->geometry.m, level));
+	for (int i = 0; i < count; i++)
 	{
 		list->edges[i] = neighbours[i].edge;
 		distances[i] = neighbours[i].distance;
-		if (list->edges[i] == parent)
-		{
-			list->edges[i] |= HNSW_PROTECTED;
-			has_parent = true;
-		}
 	}
-	if (level == 0 && !has_parent)
-	{
-		/* room is left: selection stops at half the capacity of level 0 */
-		list->edges[list->count] = parent | HNSW_PROTECTED;
-		distances[list->count] = hnsw_code_distance(graph->coder, code,
-													hnsw_graph_code(graph,
-																	parent));
-		list->count++;
-	}
+	list->count = count;
+	list->selected = selected;
+	return count;
+}
 
-	for (int i = 0; i < list->count; i++)
-		add_edge(worker, HNSW_EDGE_TARGET(list->edges[i]), level,
-				 element | (list->edges[i] & HNSW_PROTECTED), distances[i]);
+/* Make a new element a neighbour of its neighbours on an upper level. */
+static void
+add_upper_backlinks(HnswGraphWorker *worker, HnswElement element, int level)
+{
+	const HnswGraph *graph = worker->graph;
+	HnswGraphList	*list = hnsw_graph_list(graph, element, level);
+	int				 count = list->count;
+
+	/* with the first backlink the list is everybody's */
+	memcpy(worker->hop, list->edges, sizeof(uint32) * count);
+	memcpy(worker->distances,
+		   list_distances(list, hnsw_graph_capacity(graph, level)),
+		   sizeof(float) * count);
+	for (int i = 0; i < count; i++)
+		(void) add_edge(worker, worker->hop[i], level, element,
+						worker->distances[i]);
 }
 
 /*
@@ -605,11 +905,11 @@ find_nearest(const HnswGraph *graph, const HnswCode *code, int level)
 {
 	HnswGraphCandidate nearest;
 
-	nearest.element = graph->entry_point;
+	nearest.element = graph->shared->entry_point;
 	nearest.distance = hnsw_code_distance(graph->coder, code,
 										  hnsw_graph_code(graph,
 														  nearest.element));
-	for (int l = graph->entry_level; l >= level; l--)
+	for (int l = graph->shared->entry_level; l >= level; l--)
 		nearest = descend(graph, code, nearest, l);
 	return nearest;
 }
@@ -621,14 +921,9 @@ hnsw_graph_link(HnswGraphWorker *worker, HnswElement element,
 	HnswGraph		  *graph = worker->graph;
 	const HnswCode	  *code = hnsw_graph_code(graph, element);
 	int				   level = hnsw_graph_level(graph, element);
+	int				   count = 0;
+	HnswElement		   parent;
 	HnswGraphCandidate nearest;
-
-	if (graph->entry_point == HNSW_NONE)
-	{
-		graph->entry_point = element;
-		graph->entry_level = level;
-		return;
-	}
 
 	if (start != HNSW_NONE)
 	{
@@ -638,18 +933,24 @@ hnsw_graph_link(HnswGraphWorker *worker, HnswElement element,
 	}
 	else
 		nearest = find_nearest(graph, code, level + 1);
-	for (int l = Min(level, graph->entry_level); l >= 0; l--)
+	for (int l = level; l >= 0; l--)
 	{
 		search_level(worker, code, nearest, l);
 		nearest = worker->beam[0];
-		connect(worker, element, l);
+		count = choose_neighbours(worker, element, l);
 	}
 
-	if (level > graph->entry_level)
+	parent = join_parent(worker, element, count);
+	for (int i = 0; i < count; i++)
 	{
-		graph->entry_point = element;
-		graph->entry_level = level;
+		HnswNeighbour *neighbour = &worker->candidates[i];
+
+		if (neighbour->edge != parent)
+			(void) add_edge(worker, neighbour->edge, 0, element,
+							neighbour->distance);
 	}
+	for (int l = 1; l <= level; l++)
+		add_upper_backlinks(worker, element, l);
 }
 
 /* ------------------------------------------------------------------------
@@ -665,16 +966,13 @@ hnsw_graph_order(const HnswGraph *graph, HnswElement *order)
 	uint32		 height = 0;
 	uint32		 written = 0;
 
-	if (graph->entry_point == HNSW_NONE)
-		return 0;
-
 	seen = MemoryContextAllocExtended(graph->context,
 									  sizeof(bool) * graph->num_elements,
 									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	stack = MemoryContextAllocHuge(graph->context,
 								   sizeof(HnswElement) * graph->num_elements);
-	stack[height++] = graph->entry_point;
-	seen[graph->entry_point] = true;
+	stack[height++] = graph->shared->entry_point;
+	seen[graph->shared->entry_point] = true;
 	while (height > 0)
 	{
 		HnswElement			 element = stack[--height];
@@ -697,52 +995,60 @@ hnsw_graph_order(const HnswGraph *graph, HnswElement *order)
 	return written;
 }
 
-uint32
-hnsw_graph_plan(const HnswGraph *graph, HnswElement *order,
-				HnswElement *starts)
+void
+hnsw_graph_find_starts(HnswGraph *graph, HnswElement first, HnswElement end)
 {
-	uint32	n = graph->num_elements;
-	uint32	planned = 0;
-	uint32 *ends;
-	uint32	num_upper;
-
-	if (graph->entry_point == HNSW_NONE)
+	for (HnswElement i = first; i < end; i++)
 	{
-		for (uint32 i = 0; i < n; i++)
-		{
-			order[i] = i;
-			starts[i] = HNSW_NONE;
-		}
-		return n;
+		HnswElement *start = build_array_item(&graph->starts, i);
+
+		*start = HNSW_NONE;
+		if (hnsw_graph_level(graph, i) == 0 && i != graph->shared->entry_point)
+			*start = find_nearest(graph, hnsw_graph_code(graph, i), 1).element;
 	}
+}
+
+uint32
+hnsw_graph_plan(HnswGraph *graph)
+{
+	uint32		 n = graph->num_elements;
+	uint32		 planned = 0;
+	uint32		*ends;
+	HnswElement *linked;
+	uint32		 num_linked;
 
 	/* how many elements start at each */
 	ends = MemoryContextAllocExtended(graph->context, sizeof(uint32) * n,
 									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	linked = MemoryContextAllocHuge(graph->context, sizeof(HnswElement) * n);
 	for (uint32 i = 0; i < n; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		starts[i] = HNSW_NONE;
-		if (hnsw_graph_level(graph, i) > 0)
-			continue;
-		starts[i] = find_nearest(graph, hnsw_graph_code(graph, i), 1).element;
-		ends[starts[i]]++;
+		HnswElement start = *(HnswElement *) build_array_item(&graph->starts,
+															  i);
+
+		if (start != HNSW_NONE)
+			ends[start]++;
 	}
 
 	/* where the run of each begins, in the order of the tree; then fill in */
-	num_upper = hnsw_graph_order(graph, order);
-	for (uint32 i = 0; i < num_upper; i++)
+	num_linked = hnsw_graph_order(graph, linked);
+	for (uint32 i = 0; i < num_linked; i++)
 	{
-		uint32 count = ends[order[i]];
+		uint32 count = ends[linked[i]];
 
-		ends[order[i]] = planned;
+		ends[linked[i]] = planned;
 		planned += count;
 	}
 	for (uint32 i = 0; i < n; i++)
 	{
-		if (starts[i] != HNSW_NONE)
-			order[ends[starts[i]]++] = i;
+		HnswElement start = *(HnswElement *) build_array_item(&graph->starts,
+															  i);
+
+		if (start != HNSW_NONE)
+			*(HnswElement *) build_array_item(&graph->order,
+											  ends[start]++) = i;
 	}
+	pfree(linked);
 	pfree(ends);
 	return planned;
 }

@@ -3,14 +3,22 @@
  *		The graph in memory while an index is built.
  *
  * First all rows are added, then the number of elements is known and with it
- * the level of each, then the elements are linked one after the other.
- * Elements have the numbers 0 .. num_elements - 1 in order of arrival; further
- * rows with an equal value have numbers of their own.
+ * the level of each, then the elements are linked.  Elements have the numbers
+ * 0 .. num_elements - 1 in order of arrival; further rows with an equal value
+ * have numbers of their own.
+ *
+ * Several processes may add rows, or link, at the same time; README, "Build",
+ * says why that is safe.  Everything between is the leader's.
  */
 #ifndef HNSW_GRAPH_H
 #define HNSW_GRAPH_H
 
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "storage/shm_toc.h"
+
 #include "hnsw/hnsw.h"
+#include "index/build_array.h"
 
 #define HNSW_GRAPH_NO_ROW ((uint32) 0xFFFFFFFF)
 
@@ -19,7 +27,8 @@ typedef struct HnswGraphEntry
 {
 	uint64			hash;
 	ItemPointerData tid;
-	uint32			last_row; /* of its further rows, or HNSW_GRAPH_NO_ROW */
+	uint32			last_row;	/* of its further rows, or HNSW_GRAPH_NO_ROW */
+	HnswElement		next_value; /* in the same bucket of values */
 } HnswGraphEntry;
 
 /* A further row; the last one of an element leads to its first. */
@@ -36,42 +45,70 @@ typedef struct HnswGraphRow
  */
 typedef struct HnswGraphList
 {
-	uint16 count;
-	uint16 selected;
-	uint32 edges[FLEXIBLE_ARRAY_MEMBER];
+	pg_atomic_uint32 version; /* odd: being changed */
+	uint16			 count;
+	uint16			 selected;
+	uint32			 edges[FLEXIBLE_ARRAY_MEMBER];
 } HnswGraphList;
 
-struct graph_values_hash;
+#define HNSW_GRAPH_VALUE_LOCKS 128
 
+/* What all processes share of a graph.  To be zeroed. */
+typedef struct HnswGraphShared
+{
+	/* loading */
+	LWLock			 memory_lock; /* held to make a chunk of any array */
+	LWLock			 value_locks[HNSW_GRAPH_VALUE_LOCKS]; /* by bucket */
+	uint32			 num_buckets;						  /* a power of two */
+	pg_atomic_uint32 num_elements;
+	pg_atomic_uint32 num_rows;
+	pg_atomic_uint64 code_units; /* of varying codes */
+
+	/* linking: written by the leader while it is alone */
+	HnswElement entry_point;
+	int			entry_level;
+
+	BuildArrayShared codes;
+	BuildArrayShared code_places;
+	BuildArrayShared entries;
+	BuildArrayShared rows;
+	BuildArrayShared buckets;
+	BuildArrayShared lists;
+	BuildArrayShared uppers;
+	BuildArrayShared starts;
+	BuildArrayShared order;
+} HnswGraphShared;
+
+/* A graph as one process sees it. */
 typedef struct HnswGraph
 {
 	const HnswCoder *coder;
 	HnswGeometry	 geometry;
+	uint32			 code_bytes; /* of each code, or 0 if they vary */
 	uint32			 ef_construction;
 	uint64			 seed;
+	int				 participants;
+	Size			 memory_limit;
 	MemoryContext	 context;
+	HnswGraphShared *shared;
 
 	/* loading */
-	uint32					  num_elements;
-	uint32					  elements_allocated;
-	uint32					  code_bytes; /* of each code, or 0 if they vary */
-	char					 *codes;	  /* if they are of one size */
-	const HnswCode			**code_places;	 /* if they vary */
-	Size					  varying_bytes; /* of all codes, if they vary */
-	HnswGraphEntry			 *entries;
-	uint32					  num_rows;
-	uint32					  rows_allocated;
-	HnswGraphRow			 *rows;
-	struct graph_values_hash *values;
+	BuildArray codes;		/* codes, or if they vary units of 4 bytes */
+	BuildArray code_places; /* if they vary: the first unit of each */
+	BuildArray entries;
+	BuildArray rows;
+	BuildArray buckets; /* the last element of each, plus 1 */
 
-	/* linking */
+	/* linking, in this process since it called hnsw_graph_begin_linking */
+	uint32			 num_elements;
+	uint32			 num_rows;
 	HnswExtentLayout layout; /* of an extent for these elements alone */
 	Size			 list_bytes;
 	Size			 upper_bytes;
-	char			*lists;	 /* one an element */
-	char			*uppers; /* by hnsw_upper_slot */
-	HnswElement		 entry_point;
-	int				 entry_level;
+	BuildArray		 lists;	 /* one an element */
+	BuildArray		 uppers; /* by hnsw_upper_slot */
+	BuildArray		 starts; /* where the search for an element starts */
+	BuildArray		 order;	 /* elements in the order they are linked in */
 } HnswGraph;
 
 typedef struct HnswGraphCandidate
@@ -94,39 +131,61 @@ typedef struct HnswGraphWorker
 	HnswNeighbour	   *old_list;	/* for lists selected again: 2m + 1 */
 } HnswGraphWorker;
 
-/* code_bytes: of each code, or 0 if codes vary in size. */
-extern void hnsw_graph_init(HnswGraph *graph, const HnswIndex *index,
-							uint32 code_bytes);
-extern Size hnsw_graph_memory(const HnswGraph *graph, uint32 elements,
-							  uint32 rows);
+/*
+ * Start an empty graph that may take memory_limit bytes, or the view of one in
+ * a worker.  shared: zeroed memory; `shared_arrays` if other processes see it.
+ * code_bytes: of each code, or 0 if codes vary in size.  expected_rows: a
+ * guess, how many values there may be.  False if there is no memory.
+ */
+extern bool hnsw_graph_init(HnswGraph *graph, const HnswIndex *index,
+							HnswGraphShared *shared, int participants,
+							Size memory_limit, uint32 code_bytes,
+							double expected_rows);
+extern void hnsw_graph_attach(HnswGraph *graph, const HnswIndex *index,
+							  HnswGraphShared *shared, int participants,
+							  Size memory_limit, uint32 code_bytes);
+
+/* Is there no room for one more row? */
+extern bool hnsw_graph_is_full(const HnswGraph *graph);
 
 /*
  * Add a row.  code_bytes: of this code, a multiple of 4.  hash is that of the
- * exact value: rows of equal hash and code share an element.
+ * exact value: rows of equal hash and code share an element.  False if there
+ * is no memory, then the graph is unusable.
  */
-extern void hnsw_graph_add(HnswGraph *graph, const HnswCode *code,
+extern bool hnsw_graph_add(HnswGraph *graph, const HnswCode *code,
 						   uint32 code_bytes, uint64 hash, ItemPointer tid);
 
-/* No more rows: give levels, make room for the lists. */
-extern void hnsw_graph_finish_loading(HnswGraph *graph);
+/*
+ * No more rows: make room for the lists and link the first element.  By the
+ * leader, alone.  False if there is no memory.
+ */
+extern bool hnsw_graph_finish_loading(HnswGraph *graph);
 
+/* Each process, before it links elements or reads lists. */
+extern void hnsw_graph_begin_linking(HnswGraph *graph);
 extern void hnsw_graph_worker_init(HnswGraphWorker *worker, HnswGraph *graph);
 
 /*
- * Link an element; each exactly once.  start: an element near it where its
- * search on level 0 begins, or HNSW_NONE; only for elements of level 0.
+ * Link an element; each exactly once, but for the first one, which is
+ * entry_point.  start: an element near it where its search on level 0 begins,
+ * or HNSW_NONE; only for elements of level 0.
  */
 extern void hnsw_graph_link(HnswGraphWorker *worker, HnswElement element,
 							HnswElement start);
 
 /*
- * After the elements of the upper levels were linked: write the others to
- * `order`, those in the same region of the graph next to each other, and where
- * each should start to starts[element].  Both have room for all elements.
- * Returns the number of elements to link.
+ * After the elements of the upper levels were linked: find where the search
+ * for each of the others should start, for those from `first` to `end`.
  */
-extern uint32 hnsw_graph_plan(const HnswGraph *graph, HnswElement *order,
-							  HnswElement *starts);
+extern void hnsw_graph_find_starts(HnswGraph *graph, HnswElement first,
+								   HnswElement end);
+
+/*
+ * After that, by the leader: put them in order, those in the same region of
+ * the graph next to each other.  Returns the number of elements to link.
+ */
+extern uint32 hnsw_graph_plan(HnswGraph *graph);
 
 /*
  * Write the elements linked so far to `order`, neighbours close to each other:
@@ -134,15 +193,30 @@ extern uint32 hnsw_graph_plan(const HnswGraph *graph, HnswElement *order,
  */
 extern uint32 hnsw_graph_order(const HnswGraph *graph, HnswElement *order);
 
+/* Let go of the memory: in workers, then in the leader. */
+extern void hnsw_graph_detach(HnswGraph *graph);
 extern void hnsw_graph_free(HnswGraph *graph);
+
+static inline HnswGraphEntry *
+hnsw_graph_entry(const HnswGraph *graph, HnswElement element)
+{
+	return build_array_item(&graph->entries, element);
+}
+
+static inline HnswGraphRow *
+hnsw_graph_row(const HnswGraph *graph, uint32 row)
+{
+	return build_array_item(&graph->rows, row);
+}
 
 static inline const HnswCode *
 hnsw_graph_code(const HnswGraph *graph, HnswElement element)
 {
-	if (graph->code_bytes == 0)
-		return graph->code_places[element];
-	return (const HnswCode *) (graph->codes +
-							   (Size) element * graph->code_bytes);
+	if (unlikely(graph->code_bytes == 0))
+		return build_array_item(
+			&graph->codes,
+			*(uint64 *) build_array_item(&graph->code_places, element));
+	return build_array_item(&graph->codes, element);
 }
 
 static inline int
@@ -162,15 +236,15 @@ static inline HnswGraphList *
 hnsw_graph_list(const HnswGraph *graph, HnswElement element, int level)
 {
 	if (level == 0)
-		return (HnswGraphList *) (graph->lists + element * graph->list_bytes);
-	return (HnswGraphList *) (graph->uppers +
-							  graph->upper_bytes *
-								  hnsw_upper_slot(&graph->geometry,
-												  &graph->layout, element,
-												  level));
+		return build_array_item(&graph->lists, element);
+	return build_array_item(&graph->uppers,
+							hnsw_upper_slot(&graph->geometry, &graph->layout,
+											element, level));
 }
 
 /* hnsw_build.c */
-extern char *hnsw_build_phase_name(int64 phase);
+extern char			   *hnsw_build_phase_name(int64 phase);
+extern PGDLLEXPORT void hnsw_build_worker_main(dsm_segment *segment,
+											   shm_toc	   *toc);
 
 #endif /* HNSW_GRAPH_H */

@@ -334,18 +334,6 @@ hnsw_open(Relation rel)
 	return index;
 }
 
-void
-hnsw_set_encoding(HnswIndex *index, HnswEncoding encoding)
-{
-	VectorOpclass opclass = index->coder.opclass;
-
-	Assert(index->building && index->directory->num_extents == 0);
-	hnsw_geometry_init(&index->geometry, index->m,
-					   hnsw_code_bytes(encoding.kind, index->dimensions));
-	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
-					encoding);
-}
-
 HnswEntryPoint
 hnsw_read_entry_point(HnswIndex *index)
 {
