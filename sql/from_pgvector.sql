@@ -13,3 +13,6 @@ UPDATE pg_catalog.pg_operator
 	'=(halfvec, halfvec)',
 	'=(sparsevec, sparsevec)'
  ]::pg_catalog.regoperator[]::pg_catalog.oid[]);
+
+-- as in vector.control
+COMMENT ON EXTENSION vector IS 'vector types and nearest neighbour indexes';

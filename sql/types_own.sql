@@ -88,3 +88,22 @@ CREATE AGGREGATE min(sparsevec) (
 	SORTOP = <,
 	PARALLEL = SAFE
 );
+
+COMMENT ON FUNCTION vector_hash(vector) IS 'hash';
+COMMENT ON FUNCTION vector_hash_extended(vector, bigint) IS 'hash';
+COMMENT ON FUNCTION vector_larger(vector, vector) IS 'larger of two';
+COMMENT ON FUNCTION vector_smaller(vector, vector) IS 'smaller of two';
+COMMENT ON AGGREGATE max(vector) IS 'maximum value of all vector input values';
+COMMENT ON AGGREGATE min(vector) IS 'minimum value of all vector input values';
+COMMENT ON FUNCTION halfvec_hash(halfvec) IS 'hash';
+COMMENT ON FUNCTION halfvec_hash_extended(halfvec, bigint) IS 'hash';
+COMMENT ON FUNCTION halfvec_larger(halfvec, halfvec) IS 'larger of two';
+COMMENT ON FUNCTION halfvec_smaller(halfvec, halfvec) IS 'smaller of two';
+COMMENT ON AGGREGATE max(halfvec) IS 'maximum value of all halfvec input values';
+COMMENT ON AGGREGATE min(halfvec) IS 'minimum value of all halfvec input values';
+COMMENT ON FUNCTION sparsevec_hash(sparsevec) IS 'hash';
+COMMENT ON FUNCTION sparsevec_hash_extended(sparsevec, bigint) IS 'hash';
+COMMENT ON FUNCTION sparsevec_larger(sparsevec, sparsevec) IS 'larger of two';
+COMMENT ON FUNCTION sparsevec_smaller(sparsevec, sparsevec) IS 'smaller of two';
+COMMENT ON AGGREGATE max(sparsevec) IS 'maximum value of all sparsevec input values';
+COMMENT ON AGGREGATE min(sparsevec) IS 'minimum value of all sparsevec input values';

@@ -93,9 +93,18 @@ copy_tree()
 		fi
 }
 
-# private_install PG_CONFIG DIR -- copy the installed server into DIR and print
-# the pg_config of the copy.  A server finds its files by where its binary lies,
-# so binaries are copied and all else is a link.
+# The version of pgvector that this server has, if any.
+pgvector_version()
+{
+	sed -n "s/^default_version *= *'\(0\.[0-9.]*\)'.*/\1/p" \
+		"$("$1" --sharedir)/extension/vector.control" 2>/dev/null
+}
+
+# private_install PG_CONFIG DIR [WITH_VECTOR] -- copy the installed server into
+# DIR and print the pg_config of the copy.  A server finds its files by where its
+# binary lies, so binaries are copied and all else is a link.  An extension
+# "vector" that is installed system-wide stays out, unless a third argument says
+# otherwise.
 private_install()
 {
 	local pg_config=$1 dir=$2 kind path
@@ -114,11 +123,13 @@ private_install()
 		esac || return 1
 	done
 	path=$("$pg_config" --bindir)
-	# A copy of this extension that is installed system-wide stays out.
-	find "$dir" -path '*vector*' \( -name 'vector.so' -o -name 'vector.control' \
-		-o -name 'vector--*.sql' \) -type l -delete
+	# "make install" writes these in place
 	rm -rf "$dir$("$pg_config" --pkglibdir)/bitcode/vector" \
-		"$dir$("$pg_config" --pkglibdir)/bitcode/vector.index.bc" \
-		"$dir$("$pg_config" --includedir-server)/extension/vector"
+		"$dir$("$pg_config" --pkglibdir)/bitcode/vector.index.bc"
+	if [ -z "${3:-}" ]; then
+		find "$dir" -path '*vector*' \( -name 'vector.so' -o -name 'vector.control' \
+			-o -name 'vector--*.sql' \) -type l -delete
+		rm -rf "$dir$("$pg_config" --includedir-server)/extension/vector"
+	fi
 	echo "$dir$path/pg_config"
 }

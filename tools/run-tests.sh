@@ -165,6 +165,12 @@ bindir=$("$private" --bindir)
 testlib=$(dirname "$(dirname "$("$private" --pgxs)")")/test
 export private bindir testlib
 
+# For tests of moving over from pgvector: a server that has it.
+if [ -n "$(pgvector_version "$PG_CONFIG")" ]; then
+	PGVECTOR_CONFIG=$(private_install "$PG_CONFIG" "$work/pgvector" with-vector)
+	export PGVECTOR_CONFIG
+fi
+
 step "tests"
 if wanted style; then
 	run style bash tools/check-style.sh
