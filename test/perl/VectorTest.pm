@@ -21,6 +21,7 @@ use Time::HiRes qw(sleep);
 our @EXPORT = qw(
 	test_seed
 	new_node
+	make_indexed_table
 	whole_scan
 	index_state
 	agree
@@ -143,6 +144,18 @@ CONF
 	$node->start;
 	$node->safe_psql('postgres', "CREATE EXTENSION vector; $functions");
 	return $node;
+}
+
+# SQL that makes a table with its first rows and its index.
+sub make_indexed_table
+{
+	my ($t, $seed) = @_;
+	my $with = $t->{with} ? "WITH ($t->{with})" : '';
+
+	return qq{CREATE TABLE $t->{name} (id int, v vector($t->{dims}));
+		INSERT INTO $t->{name} SELECT n, make_vector('$t->{name}', n, $t->{dims}, $seed)
+			FROM generate_series(1, $t->{rows}) n;
+		CREATE INDEX $t->{name}_index ON $t->{name} USING hnsw (v $t->{opclass}) $with;};
 }
 
 # Settings under which a query over a whole table goes through its index and
