@@ -79,13 +79,6 @@ typedef struct HnswEntryPoint
 	int			level;
 } HnswEntryPoint;
 
-/* A slot of one of the arrays. */
-typedef struct HnswPlace
-{
-	BlockNumber block;
-	uint32		slot;
-} HnswPlace;
-
 extern HnswIndex *hnsw_open(Relation rel);
 
 /* Is it an index of pgvector, which hnsw_open refuses?  See index/foreign.h. */
@@ -102,12 +95,18 @@ extern void			  hnsw_refresh_directory(HnswIndex *index);
 extern const HnswExtentLayout *hnsw_find_extent(HnswIndex  *index,
 												HnswElement number);
 
+/* The same for an element, and its place in the extent, from 0. */
+extern const HnswExtentLayout *hnsw_find_element_extent(HnswIndex  *index,
+														HnswElement element,
+														uint32	   *offset);
+
 /* Is the number one of an element, rather than of a further row? */
 extern bool hnsw_is_element_number(HnswIndex *index, HnswElement number);
 
 extern HnswPlace hnsw_entry_place(HnswIndex *index, HnswElement number);
 extern HnswPlace hnsw_list_place(HnswIndex *index, HnswElement element,
 								 int level);
+/* The slot of a code, unless slots go on from page to page. */
 extern HnswPlace hnsw_code_place(HnswIndex *index, HnswElement element);
 extern int		 hnsw_level(HnswIndex *index, HnswElement element);
 
@@ -151,23 +150,6 @@ extern void	  hnsw_check_page(HnswIndex *index, Buffer buffer,
 extern HnswEntry hnsw_read_entry(HnswIndex *index, HnswElement number);
 extern uint32 hnsw_read_list(HnswIndex *index, HnswElement element, int level,
 							 uint32 *edges);
-extern void	  hnsw_read_code(HnswIndex *index, HnswElement element,
-							 HnswCode *code);
-
-/*
- * A code in place: rule R2.  Pin its page, then read it between begin and end;
- * begin checks the page, end lets go of the pin as well.
- */
-static inline const HnswCode *
-hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
-{
-	return (const HnswCode *) HnswPageGetSlot(BufferGetPage(buffer), slot,
-											  index->geometry.code_bytes);
-}
-
-extern void hnsw_begin_code_read(HnswIndex *index, Buffer buffer);
-extern void hnsw_end_code_read(HnswIndex *index, Buffer buffer);
-
 /* Create the metapage of a new index in a fork, logged if needed. */
 extern void hnsw_create_metapage(Relation rel, ForkNumber fork,
 								 uint32				  dimensions,
@@ -177,6 +159,91 @@ extern void hnsw_create_metapage(Relation rel, ForkNumber fork,
 /* Number of dimensions of the indexed column; pgvector's errors. */
 extern uint32 hnsw_column_dimensions(Relation			  rel,
 									 const VectorOpclass *opclass);
+
+/* ------------------------------------------------------------------------
+ * hnsw_store.c: codes on pages.
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * A narrow code in place: rule R2.  Pin its page, then read it between begin
+ * and end; begin checks the page, end lets go of the pin as well.
+ */
+static inline const HnswCode *
+hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
+{
+	return (const HnswCode *) HnswPageGetSlot(BufferGetPage(buffer), slot,
+											  index->geometry.code_slot_bytes);
+}
+
+static inline bool
+hnsw_codes_in_place(const HnswIndex *index)
+{
+	return index->geometry.codes_per_page > 0 &&
+		   !hnsw_codes_vary(index->coder.encoding);
+}
+
+extern void hnsw_begin_code_read(HnswIndex *index, Buffer buffer);
+extern void hnsw_end_code_read(HnswIndex *index, Buffer buffer);
+
+/* Where a code is put together; used again and again. */
+typedef struct HnswCodeBuffer
+{
+	MemoryContext context;
+	char		 *bytes; /* NULL at first */
+	Size		  allocated;
+} HnswCodeBuffer;
+
+/*
+ * Read a code of any form into a buffer.  NULL if the element has none any
+ * more, which only scans can meet.
+ */
+extern const HnswCode *hnsw_load_code(HnswIndex *index, HnswElement element,
+									  HnswCodeBuffer *buffer);
+
+/* The same for varying codes with the slot's page, which loses its pin. */
+extern const HnswCode *hnsw_assemble_code(HnswIndex	 *index,
+										  HnswElement element,
+										  Buffer slot_buffer, uint32 slot,
+										  HnswCodeBuffer *buffer);
+
+/*
+ * A palloc'd copy of the code of an element that cannot be freed meanwhile:
+ * for inserts, vacuum and verification.  ERRCODE_INDEX_CORRUPTED if it is not
+ * well formed.
+ */
+extern HnswCode *hnsw_copy_code(HnswIndex *index, HnswElement element);
+
+/* A code that is going to be stored, and of what parts. */
+typedef struct HnswCodeSource
+{
+	HnswElement element;
+	const char *bytes;
+	uint32		length;
+	uint32		stamp;
+	uint32		chunks; /* beyond the slot */
+} HnswCodeSource;
+
+extern const HnswPlace hnsw_no_place;
+
+extern HnswCodeSource hnsw_code_source(const HnswIndex *index,
+									   HnswElement		element,
+									   const HnswCode  *code);
+
+/* Fill the slot of a narrow or varying code, or the chunk `number`, from 0. */
+extern void hnsw_fill_code_slot(const HnswIndex *index, char *slot,
+								const HnswCodeSource *source,
+								HnswPlace			  overflow);
+extern void hnsw_fill_chunk(const HnswIndex *index, HnswChunk *chunk,
+							const HnswCodeSource *source, uint32 number,
+							HnswPlace next);
+
+/*
+ * Write what does not lie in one slot of one page, with records of its own: all
+ * of a wide code, or the chunks of a varying one.  Returns the first chunk.
+ */
+extern HnswPlace hnsw_write_code_parts(HnswIndex			*index,
+									   const HnswCodeSource *source);
 
 /* ------------------------------------------------------------------------
  * hnsw_edit.c: every change of pages, as WAL records.
@@ -218,13 +285,13 @@ extern void hnsw_init_page(const HnswGeometry *geometry, Page page,
 						   HnswPageKind kind);
 
 /* ------------------------------------------------------------------------
- * hnsw_alloc.c: entry slots for new rows.
+ * hnsw_alloc.c: slots for new rows.
  * ------------------------------------------------------------------------
  */
 
 /*
- * Write a new element: entry, code and level-0 list, in one record.  Returns
- * its number.  Nothing points to it yet.
+ * Write a new element: entry, code and level-0 list.  Returns its number.
+ * Nothing points to it yet.
  */
 extern HnswElement hnsw_add_element(HnswIndex *index, const HnswCode *code,
 									uint64 hash, ItemPointer tid,
@@ -240,7 +307,11 @@ typedef enum HnswAddRowResult
 extern HnswAddRowResult hnsw_add_row(HnswIndex *index, HnswElement element,
 									 uint64 hash, ItemPointer tid);
 
-/* Give an entries page back to its supply after slots became free. */
+/* The page that a supply gives out slots from, other than `full`. */
+extern BlockNumber hnsw_insert_block(HnswIndex *index, HnswSupplyKind kind,
+									 BlockNumber full);
+
+/* Give a page back to its supply after slots became free. */
 extern void hnsw_supply_page(HnswIndex *index, BlockNumber block,
 							 HnswSupplyKind kind);
 
@@ -291,6 +362,7 @@ typedef struct HnswSearch
 	int64			 scored; /* codes compared so far */
 	uint32			*edges;	 /* work space */
 	HnswElement		*hop;
+	HnswCodeBuffer	 code;
 } HnswSearch;
 
 /* Memory comes from the current context; the query must outlive the search. */

@@ -2,13 +2,14 @@
  * hnsw_alloc.c
  *		Slots for new rows, and the growth of the index.
  *
- * There are two supplies of entry slots: those of elements, which come with a
- * code and lists, and those of further rows of an equal vector, which are an
- * entry only.  Each supply has a current page that inserts go to.  When it is
- * full the next one is taken from the list of pages that vacuum gave back,
- * then from the pages of the newest extent never used so far; when there is
- * none left the index grows by an extent.  So the metapage changes once in a
- * page of entries (about 400 rows), not with every insert.
+ * There are three supplies of slots: the entries of elements, which come with a
+ * code and lists; those of further rows of an equal vector, which are an entry
+ * only; and chunks, for what codes of varying size have beyond their slots.
+ * Each supply has a current page that inserts go to.  When it is full the next
+ * one is taken from the list of pages that vacuum gave back, then from the pages
+ * of the newest extent never used so far; when there is none left the index
+ * grows by an extent.  So the metapage changes once in a page of entries (about
+ * 400 rows) or chunks, not with every insert.
  */
 #include "postgres.h"
 
@@ -23,6 +24,79 @@
  */
 #define GROWTH_DIVISOR		8
 #define MIN_EXTENT_ELEMENTS 128
+#define MIN_OVERFLOW_PAGES	8
+
+/* What kind of pages a supply has. */
+static inline HnswPageKind
+supply_page_kind(HnswSupplyKind kind)
+{
+	return kind == HNSW_SUPPLY_CHUNKS ? HNSW_PAGE_OVERFLOW : HNSW_PAGE_ENTRIES;
+}
+
+/* What there is of a kind in an extent: elements, numbers or overflow pages. */
+static uint64
+count_present(const HnswExtentLayout *extent, HnswSupplyKind kind)
+{
+	switch (kind)
+	{
+		case HNSW_SUPPLY_ELEMENTS:
+			return extent->elements;
+		case HNSW_SUPPLY_ROWS:
+			return extent->end - extent->first;
+		case HNSW_SUPPLY_CHUNKS:
+			break;
+	}
+	return extent->end_block - extent->overflow;
+}
+
+/* Give an extent the room that it shall add to what is present. */
+static void
+size_extent(const HnswIndex *index, HnswExtent *extent, HnswSupplyKind kind,
+			uint64 present)
+{
+	const HnswGeometry *geometry = &index->geometry;
+	uint64				more = present / GROWTH_DIVISOR;
+	uint32				per_page = Max(geometry->codes_per_page, 1);
+
+	switch (kind)
+	{
+		case HNSW_SUPPLY_ELEMENTS:
+			/* fill the last codes page */
+			more = Max(more, MIN_EXTENT_ELEMENTS);
+			extent->elements = (more + per_page - 1) / per_page * per_page;
+			break;
+		case HNSW_SUPPLY_ROWS:
+			extent->row_pages = Max(more / geometry->entries_per_page, 1);
+			break;
+		case HNSW_SUPPLY_CHUNKS:
+			extent->overflow_pages = Max(more, MIN_OVERFLOW_PAGES);
+			break;
+	}
+}
+
+/* The pages of an extent that belong to a supply. */
+static void
+supply_pages(const HnswExtentLayout *extent, HnswSupplyKind kind,
+			 BlockNumber *start, BlockNumber *end)
+{
+	BlockNumber rows = extent->entries + extent->element_pages;
+
+	switch (kind)
+	{
+		case HNSW_SUPPLY_ELEMENTS:
+			*start = extent->entries;
+			*end = rows;
+			return;
+		case HNSW_SUPPLY_ROWS:
+			*start = rows;
+			*end = extent->lists;
+			return;
+		case HNSW_SUPPLY_CHUNKS:
+			break;
+	}
+	*start = extent->overflow;
+	*end = extent->end_block;
+}
 
 /*
  * Add an extent, unless somebody else has just done so.  Takes and releases
@@ -66,10 +140,7 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 	/* nobody else adds extents while we hold the extension lock */
 	hnsw_refresh_directory(index);
 	for (uint32 i = 0; i < index->directory->num_extents; i++)
-		present += kind == HNSW_SUPPLY_ELEMENTS
-					   ? index->directory->extents[i].elements
-					   : index->directory->extents[i].end -
-							 index->directory->extents[i].first;
+		present += count_present(&index->directory->extents[i], kind);
 	last = index->directory->num_extents == 0
 			   ? NULL
 			   : &index->directory->extents[index->directory->num_extents - 1];
@@ -77,21 +148,9 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 
 	blocks = RelationGetNumberOfBlocks(index->rel);
 	extent.start = blocks;
-	if (kind == HNSW_SUPPLY_ELEMENTS)
-	{
-		uint32 per_page = index->geometry.codes_per_page;
-		uint64 elements = Max(present / GROWTH_DIVISOR, MIN_EXTENT_ELEMENTS);
-
-		/* fill the last codes page */
-		extent.elements = (elements + per_page - 1) / per_page * per_page;
-	}
-	else
-		extent.row_pages = Max(present / GROWTH_DIVISOR /
-								   index->geometry.entries_per_page,
-							   1);
-
+	size_extent(index, &extent, kind, present);
 	hnsw_extent_layout(&index->geometry, &extent, &layout);
-	if (layout.end > HNSW_MAX_ELEMENT || layout.end <= layout.first)
+	if (layout.end > HNSW_MAX_ELEMENT || layout.end < layout.first)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("index \"%s\" cannot have more than %u entries",
 							   RelationGetRelationName(index->rel),
@@ -115,7 +174,7 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 	{
 		HnswPageKind last_kind = kind == HNSW_SUPPLY_ELEMENTS
 									 ? HNSW_PAGE_CODES
-									 : HNSW_PAGE_ENTRIES;
+									 : supply_page_kind(kind);
 
 		hnsw_edit_start(&edit, index);
 		page = hnsw_edit_lock(&edit, layout.end_block - 1, last_kind);
@@ -127,19 +186,16 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
 	meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
 	meta->extents[meta->num_extents++] = extent;
-	meta->supply[kind].fresh_block = layout.entries;
-	meta->supply[kind].fresh_end = layout.entries +
-								   (kind == HNSW_SUPPLY_ELEMENTS
-										? layout.element_pages
-										: extent.row_pages);
+	supply_pages(&layout, kind, &meta->supply[kind].fresh_block,
+				 &meta->supply[kind].fresh_end);
 	hnsw_edit_finish(&edit);
 
 	UnlockRelationForExtension(index->rel, ExclusiveLock);
 }
 
 /*
- * The extent of an entries page of a supply, in the directory copied last;
- * NULL if there is none.
+ * The extent of a page of a supply, in the directory copied last; NULL if there
+ * is none.
  */
 static const HnswExtentLayout *
 find_supply_extent(HnswIndex *index, BlockNumber block, HnswSupplyKind kind)
@@ -149,12 +205,12 @@ find_supply_extent(HnswIndex *index, BlockNumber block, HnswSupplyKind kind)
 	for (int i = (int) directory->num_extents - 1; i >= 0; i--)
 	{
 		const HnswExtentLayout *extent = &directory->extents[i];
+		BlockNumber				start;
+		BlockNumber				end;
 
-		if (block >= extent->entries && block < extent->lists)
-			return (block - extent->entries < extent->element_pages) ==
-						   (kind == HNSW_SUPPLY_ELEMENTS)
-					   ? extent
-					   : NULL;
+		supply_pages(extent, kind, &start, &end);
+		if (block >= start && block < end)
+			return extent;
 	}
 	return NULL;
 }
@@ -164,7 +220,7 @@ report_bad_supply(HnswIndex *index, BlockNumber block)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" has a wrong supply of entries: block %u",
+			 errmsg("index \"%s\" has a wrong supply of slots: block %u",
 					RelationGetRelationName(index->rel), block),
 			 errhint("Please REINDEX it.")));
 }
@@ -195,12 +251,11 @@ page_numbers(HnswIndex *index, BlockNumber block, HnswSupplyKind kind,
 	return extent->first + offset;
 }
 
-/*
- * The page that a supply gives out slots from, other than `full`.
- */
-static BlockNumber
-insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
+BlockNumber
+hnsw_insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 {
+	HnswPageKind page_kind = supply_page_kind(kind);
+
 	for (;;)
 	{
 		HnswEdit		  edit;
@@ -245,9 +300,9 @@ insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 
 			if (find_supply_extent(index, next, kind) == NULL)
 				report_bad_supply(index, next);
-			page = hnsw_edit_lock(&edit, next, HNSW_PAGE_ENTRIES);
+			page = hnsw_edit_lock(&edit, next, page_kind);
 			header = HnswPageGetHeader(
-				hnsw_edit_image(&edit, page, HNSW_PAGE_ENTRIES));
+				hnsw_edit_image(&edit, page, page_kind));
 			supply = &HnswPageGetMeta(
 						  hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))
 						  ->supply[kind];
@@ -295,69 +350,136 @@ free_slot(Page page, uint32 count)
 	return -1;
 }
 
+/* What a new element is written from. */
+typedef struct NewElement
+{
+	HnswCodeSource code;
+	HnswPlace	   overflow; /* where it goes on, if codes vary */
+	uint64		   hash;
+	ItemPointer	   tid;
+	const uint32  *edges;
+	uint32		   count;
+} NewElement;
+
+static void
+fill_entry(HnswEdit *edit, int page, uint32 slot, HnswEntryState state,
+		   const NewElement *element)
+{
+	HnswEntry *entry = (HnswEntry *)
+		HnswPageGetSlot(hnsw_edit_image(edit, page, HNSW_PAGE_ENTRIES), slot,
+						sizeof(HnswEntry));
+
+	entry->tid = *element->tid;
+	entry->state = state;
+	entry->chain_version++;
+	entry->next = HNSW_NONE;
+	entry->hash_or_head = (uint32) element->hash;
+	entry->hash_high = (uint32) (element->hash >> 32);
+}
+
+/* Replace the level-0 list of the element; its page is locked here. */
+static void
+fill_list(HnswEdit *edit, HnswElement element, const uint32 *edges,
+		  uint32 count)
+{
+	HnswIndex *index = edit->index;
+	HnswPlace  at = hnsw_list_place(index, element, 0);
+	int		   page = hnsw_edit_lock(edit, at.block, HNSW_PAGE_EDGES);
+	HnswList  *list = (HnswList *)
+		HnswPageGetSlot(hnsw_edit_image(edit, page, HNSW_PAGE_EDGES), at.slot,
+						index->geometry.list_bytes);
+
+	list->count = count;
+	if (count > 0)
+		memcpy(list->edges, edges, sizeof(uint32) * count);
+}
+
+/*
+ * Write everything about an element but for the parts of its code that have
+ * records of their own, and finish the edit.  The page of its entry is locked;
+ * within an extent entries come before lists, lists before codes.
+ */
+static void
+write_element(HnswEdit *edit, int entries_page, uint32 slot,
+			  const NewElement *element)
+{
+	HnswIndex *index = edit->index;
+
+	fill_entry(edit, entries_page, slot, HNSW_ENTRY_ELEMENT, element);
+	fill_list(edit, element->code.element, element->edges, element->count);
+	if (index->geometry.codes_per_page > 0)
+	{
+		HnswPlace at = hnsw_code_place(index, element->code.element);
+		int		  page = hnsw_edit_lock(edit, at.block, HNSW_PAGE_CODES);
+
+		hnsw_fill_code_slot(
+			index,
+			HnswPageGetSlot(hnsw_edit_image(edit, page, HNSW_PAGE_CODES),
+							at.slot, index->geometry.code_slot_bytes),
+			&element->code, element->overflow);
+	}
+	hnsw_edit_finish(edit);
+}
+
+/*
+ * Elements whose code fits one slot of one page are written with one record.
+ * For others a first record reserves the entry, then come the parts of the
+ * code, and the last record makes it an element.  A reserved entry has the TID
+ * of its row, so if the insert dies, vacuum finds it by the dead row.
+ */
 HnswElement
 hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash,
 				 ItemPointer tid, const uint32 *edges, uint32 count)
 {
 	BlockNumber block = InvalidBlockNumber;
+	NewElement	element;
+	HnswPlace	at;
+	HnswEdit	edit;
+	int			page;
+
+	element.code = hnsw_code_source(index, HNSW_NONE, code);
+	element.overflow = hnsw_no_place;
+	element.hash = hash;
+	element.tid = tid;
+	element.edges = edges;
+	element.count = count;
 
 	for (;;)
 	{
-		HnswEdit	edit;
-		HnswElement element;
-		HnswPlace	list_at;
-		HnswPlace	code_at;
-		HnswEntry  *entry;
-		HnswList   *list;
+		HnswElement first;
 		uint32		in_page;
 		int			slot;
-		int			entries_page;
-		int			list_page;
-		int			code_page;
 
-		block = insert_block(index, HNSW_SUPPLY_ELEMENTS, block);
-		element = page_numbers(index, block, HNSW_SUPPLY_ELEMENTS, &in_page);
+		block = hnsw_insert_block(index, HNSW_SUPPLY_ELEMENTS, block);
+		first = page_numbers(index, block, HNSW_SUPPLY_ELEMENTS, &in_page);
 
 		hnsw_edit_start(&edit, index);
-		entries_page = hnsw_edit_lock(&edit, block, HNSW_PAGE_ENTRIES);
-		slot = free_slot(hnsw_edit_peek(&edit, entries_page), in_page);
-		if (slot < 0)
+		page = hnsw_edit_lock(&edit, block, HNSW_PAGE_ENTRIES);
+		slot = free_slot(hnsw_edit_peek(&edit, page), in_page);
+		if (slot >= 0)
 		{
-			hnsw_edit_abort(&edit);
-			continue;
+			at.block = block;
+			at.slot = slot;
+			element.code.element = first + slot;
+			break;
 		}
-		element += slot;
-
-		/* within an extent entries come before lists, lists before codes */
-		list_at = hnsw_list_place(index, element, 0);
-		code_at = hnsw_code_place(index, element);
-		list_page = hnsw_edit_lock(&edit, list_at.block, HNSW_PAGE_EDGES);
-		code_page = hnsw_edit_lock(&edit, code_at.block, HNSW_PAGE_CODES);
-
-		entry = (HnswEntry *) HnswPageGetSlot(
-			hnsw_edit_image(&edit, entries_page, HNSW_PAGE_ENTRIES), slot,
-			sizeof(HnswEntry));
-		entry->tid = *tid;
-		entry->state = HNSW_ENTRY_ELEMENT;
-		entry->chain_version++;
-		entry->next = HNSW_NONE;
-		entry->hash_or_head = (uint32) hash;
-		entry->hash_high = (uint32) (hash >> 32);
-
-		list = (HnswList *) HnswPageGetSlot(hnsw_edit_image(&edit, list_page,
-															HNSW_PAGE_EDGES),
-											list_at.slot,
-											index->geometry.list_bytes);
-		list->count = count;
-		memcpy(list->edges, edges, sizeof(uint32) * count);
-
-		memcpy(HnswPageGetSlot(hnsw_edit_image(&edit, code_page,
-											   HNSW_PAGE_CODES),
-							   code_at.slot, index->geometry.code_bytes),
-			   code, index->geometry.code_bytes);
-		hnsw_edit_finish(&edit);
-		return element;
+		hnsw_edit_abort(&edit);
 	}
+
+	if (index->geometry.codes_per_page == 0 || element.code.chunks > 0)
+	{
+		/* no edges, so that vacuum need not look where it leads to */
+		fill_entry(&edit, page, at.slot, HNSW_ENTRY_RESERVED, &element);
+		fill_list(&edit, element.code.element, NULL, 0);
+		hnsw_edit_finish(&edit);
+
+		element.overflow = hnsw_write_code_parts(index, &element.code);
+
+		hnsw_edit_start(&edit, index);
+		page = hnsw_edit_lock(&edit, at.block, HNSW_PAGE_ENTRIES);
+	}
+	write_element(&edit, page, at.slot, &element);
+	return element.code.element;
 }
 
 static inline bool
@@ -411,7 +533,7 @@ hnsw_add_row(HnswIndex *index, HnswElement element, uint64 hash,
 		int			row_page;
 		bool		head_first;
 
-		block = insert_block(index, HNSW_SUPPLY_ROWS, block);
+		block = hnsw_insert_block(index, HNSW_SUPPLY_ROWS, block);
 		number = page_numbers(index, block, HNSW_SUPPLY_ROWS, &in_page);
 		head_first = head_at.block < block;
 
@@ -466,12 +588,13 @@ hnsw_supply_page(HnswIndex *index, BlockNumber block, HnswSupplyKind kind)
 	HnswEdit		edit;
 	HnswSupply	   *supply;
 	HnswPageHeader *header;
+	HnswPageKind	page_kind = supply_page_kind(kind);
 	int				meta_page;
 	int				page;
 
 	hnsw_edit_start(&edit, index);
 	meta_page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
-	page = hnsw_edit_lock(&edit, block, HNSW_PAGE_ENTRIES);
+	page = hnsw_edit_lock(&edit, block, page_kind);
 	header = HnswPageGetHeader(hnsw_edit_peek(&edit, page));
 	supply = &HnswPageGetMeta(hnsw_edit_peek(&edit, meta_page))->supply[kind];
 	if (header->next_free != InvalidBlockNumber ||
@@ -482,8 +605,7 @@ hnsw_supply_page(HnswIndex *index, BlockNumber block, HnswSupplyKind kind)
 		return;
 	}
 
-	header = HnswPageGetHeader(
-		hnsw_edit_image(&edit, page, HNSW_PAGE_ENTRIES));
+	header = HnswPageGetHeader(hnsw_edit_image(&edit, page, page_kind));
 	supply = &HnswPageGetMeta(
 				  hnsw_edit_image(&edit, meta_page, HNSW_PAGE_META))
 				  ->supply[kind];

@@ -104,7 +104,6 @@ typedef struct HnswBuild
 	HnswGraph		 graph;
 	HnswGraphWorker	 worker;
 	bool			 inserting;	  /* the graph is written, more rows come */
-	HnswCode		*code;		  /* work space, zero beyond the code */
 	MemoryContext	 row_context; /* reset for each row */
 	double			 heap_rows;
 	double			 num_rows; /* indexed */
@@ -447,38 +446,149 @@ write_uppers(HnswBuild *build, const HnswExtentLayout *layout,
 	pfree(levels);
 }
 
+/* The code of an element by its number. */
+static HnswCodeSource
+code_source(const HnswBuild *build, const Numbering *numbering,
+			HnswElement number)
+{
+	return hnsw_code_source(build->index, number,
+							hnsw_graph_code(&build->graph,
+											numbering->elements[number]));
+}
+
+/* Copy what lies on a page, from 0, of codes that go on from page to page. */
+static void
+fill_wide_page(HnswBuild *build, const Numbering *numbering, Page page,
+			   uint32 page_no)
+{
+	const HnswGraph *graph = &build->graph;
+	uint32			 slot_bytes = graph->geometry.code_slot_bytes;
+	uint64			 start = (uint64) page_no * HNSW_PAGE_CAPACITY;
+	uint64			 end = start + HNSW_PAGE_CAPACITY;
+
+	for (HnswElement number = start / slot_bytes;
+		 number < graph->num_elements && (uint64) number * slot_bytes < end;
+		 number++)
+	{
+		HnswCodeSource source = code_source(build, numbering, number);
+		uint64		   slot = (uint64) number * slot_bytes;
+		uint64		   from = Max(slot, start);
+		uint64		   to = Min(slot + source.length, end);
+
+		if (from < to)
+			memcpy(HnswPageGetSlot(page, from - start, 1),
+				   source.bytes + (from - slot), to - from);
+	}
+}
+
+/* Chunks are written one after the other, so the place of each is known. */
+static HnswPlace
+chunk_place(const HnswExtentLayout *layout, uint32 number)
+{
+	HnswPlace place;
+
+	place.block = layout->overflow + number / HNSW_CHUNKS_PER_PAGE;
+	place.slot = number % HNSW_CHUNKS_PER_PAGE;
+	return place;
+}
+
 static void
 write_codes(HnswBuild *build, const HnswExtentLayout *layout,
 			const Numbering *numbering)
 {
 	const HnswGraph *graph = &build->graph;
 	uint32			 per_page = graph->geometry.codes_per_page;
-	uint32			 code_bytes = graph->geometry.code_bytes;
+	uint32			 chunks = 0;
 
-	for (BlockNumber block = layout->codes; block < layout->end_block; block++)
+	for (BlockNumber block = layout->codes; block < layout->overflow; block++)
 	{
 		HnswElement first = (block - layout->codes) * per_page;
 		Buffer		buffer = add_array_page(build, block, HNSW_PAGE_CODES);
+		Page		page = BufferGetPage(buffer);
 
+		if (per_page == 0)
+			fill_wide_page(build, numbering, page, block - layout->codes);
 		for (uint32 slot = 0;
 			 slot < per_page && first + slot < graph->num_elements; slot++)
-			memcpy(HnswPageGetSlot(BufferGetPage(buffer), slot, code_bytes),
-				   hnsw_graph_code(graph, numbering->elements[first + slot]),
-				   code_bytes);
+		{
+			HnswCodeSource source = code_source(build, numbering,
+												first + slot);
+
+			hnsw_fill_code_slot(
+				build->index,
+				HnswPageGetSlot(page, slot, graph->geometry.code_slot_bytes),
+				&source,
+				source.chunks > 0 ? chunk_place(layout, chunks)
+								  : hnsw_no_place);
+			chunks += source.chunks;
+		}
 		UnlockReleaseBuffer(buffer);
 	}
 }
 
+/* The number of chunks that codes have beyond their slots. */
+static uint32
+count_chunks(const HnswBuild *build)
+{
+	const HnswGraph *graph = &build->graph;
+	uint64			 chunks = 0;
+
+	if (!hnsw_codes_vary(build->index->coder.encoding))
+		return 0;
+	for (HnswElement i = 0; i < graph->num_elements; i++)
+		chunks += hnsw_code_source(build->index, i, hnsw_graph_code(graph, i))
+					  .chunks;
+	if (chunks > PG_UINT32_MAX)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("index \"%s\" cannot have so many long codes",
+							   RelationGetRelationName(build->index->rel))));
+	return chunks;
+}
+
+static void
+write_chunks(HnswBuild *build, const HnswExtentLayout *layout,
+			 const Numbering *numbering)
+{
+	Buffer buffer = InvalidBuffer;
+	uint32 written = 0;
+
+	for (HnswElement number = 0; number < build->graph.num_elements &&
+								 layout->overflow < layout->end_block;
+		 number++)
+	{
+		HnswCodeSource source = code_source(build, numbering, number);
+
+		for (uint32 i = 0; i < source.chunks; i++)
+		{
+			HnswPlace at = chunk_place(layout, written++);
+
+			if (at.slot == 0)
+			{
+				if (BufferIsValid(buffer))
+					UnlockReleaseBuffer(buffer);
+				buffer = add_array_page(build, at.block, HNSW_PAGE_OVERFLOW);
+			}
+			hnsw_fill_chunk(
+				build->index,
+				(HnswChunk *) HnswPageGetSlot(BufferGetPage(buffer), at.slot,
+											  sizeof(HnswChunk)),
+				&source, i,
+				i + 1 < source.chunks ? chunk_place(layout, written)
+									  : hnsw_no_place);
+		}
+	}
+	if (BufferIsValid(buffer))
+		UnlockReleaseBuffer(buffer);
+}
+
 /*
- * What is left of a run of entries pages for `slots` slots of which the first
- * `used` are taken.
+ * What is left of a run of pages for `slots` slots of which the first `used`
+ * are taken.
  */
 static HnswSupply
-make_supply(const HnswGeometry *geometry, BlockNumber start, uint32 slots,
-			uint32 used)
+make_supply(BlockNumber start, uint32 per_page, uint32 slots, uint32 used)
 {
 	HnswSupply	supply;
-	uint32		per_page = geometry->entries_per_page;
 	BlockNumber used_end = start + (used + per_page - 1) / per_page;
 	BlockNumber end = start + (slots + per_page - 1) / per_page;
 
@@ -498,7 +608,8 @@ make_supply(const HnswGeometry *geometry, BlockNumber start, uint32 slots,
 
 static void
 write_metapage(HnswBuild *build, const HnswExtent *extent,
-			   const HnswExtentLayout *layout, const Numbering *numbering)
+			   const HnswExtentLayout *layout, const Numbering *numbering,
+			   uint32 chunks)
 {
 	Relation			rel = build->index->rel;
 	const HnswGraph	   *graph = &build->graph;
@@ -512,12 +623,17 @@ write_metapage(HnswBuild *build, const HnswExtent *extent,
 	meta = HnswPageGetMeta(page);
 	meta->entry_point = numbering->numbers[graph->shared->entry_point];
 	meta->entry_level = graph->shared->entry_level;
-	meta->supply[HNSW_SUPPLY_ELEMENTS] = make_supply(geometry, layout->entries,
-													 layout->elements,
-													 graph->num_elements);
+	meta->supply[HNSW_SUPPLY_ELEMENTS] = make_supply(
+		layout->entries, geometry->entries_per_page, layout->elements,
+		graph->num_elements);
 	meta->supply[HNSW_SUPPLY_ROWS] = make_supply(
-		geometry, layout->entries + layout->element_pages,
+		layout->entries + layout->element_pages, geometry->entries_per_page,
 		extent->row_pages * geometry->entries_per_page, graph->num_rows);
+	meta->supply[HNSW_SUPPLY_CHUNKS] = make_supply(layout->overflow,
+												   HNSW_CHUNKS_PER_PAGE,
+												   extent->overflow_pages *
+													   HNSW_CHUNKS_PER_PAGE,
+												   chunks);
 	meta->code_kind = build->index->coder.encoding.kind;
 	meta->code_bytes = geometry->code_bytes;
 	meta->rotated = build->index->coder.encoding.rotated;
@@ -536,11 +652,14 @@ write_graph(HnswBuild *build)
 	HnswExtentLayout	layout;
 	Numbering			numbering;
 	MemoryContext		old_context = MemoryContextSwitchTo(graph->context);
+	uint32				chunks = count_chunks(build);
 
 	extent.first = 0;
 	extent.elements = graph->layout.elements;
 	extent.row_pages = (graph->num_rows + geometry->entries_per_page - 1) /
 					   geometry->entries_per_page;
+	extent.overflow_pages = chunks / HNSW_CHUNKS_PER_PAGE +
+							(chunks % HNSW_CHUNKS_PER_PAGE != 0);
 	extent.start = HNSW_META_BLKNO + 1;
 	hnsw_extent_layout(geometry, &extent, &layout);
 
@@ -559,7 +678,8 @@ write_graph(HnswBuild *build)
 	write_lists(build, &layout, &numbering);
 	write_uppers(build, &layout, &numbering);
 	write_codes(build, &layout, &numbering);
-	write_metapage(build, &extent, &layout, &numbering);
+	write_chunks(build, &layout, &numbering);
+	write_metapage(build, &extent, &layout, &numbering, chunks);
 
 	MemoryContextSwitchTo(old_context);
 }
@@ -767,9 +887,10 @@ index_row(HnswBuild *build, const void *value, ItemPointer tid)
 {
 	HnswIndex		*index = build->index;
 	HnswBuildShared *shared = build->shared;
+	HnswCode		*code = palloc0(hnsw_encoded_bytes(&index->coder, value));
 	uint64			 num_rows;
 
-	if (!hnsw_encode(&index->coder, value, build->code))
+	if (!hnsw_encode(&index->coder, value, code))
 		return;
 	num_rows = pg_atomic_fetch_add_u64(&shared->num_rows, 1);
 
@@ -798,8 +919,8 @@ index_row(HnswBuild *build, const void *value, ItemPointer tid)
 
 	if (build->inserting)
 		hnsw_insert_value(index, value, tid);
-	else if (!hnsw_graph_add(&build->graph, build->code,
-							 index->geometry.code_bytes,
+	else if (!hnsw_graph_add(&build->graph, code,
+							 hnsw_code_length(&index->coder, code),
 							 hnsw_value_hash(&index->coder, value), tid))
 	{
 		if (build->team == NULL)
@@ -931,7 +1052,6 @@ init_build(HnswBuild *build, Relation heap, Relation rel,
 	build->index_info = index_info;
 	build->index = hnsw_open(rel);
 	build->index->building = true;
-	build->code = palloc0(build->index->geometry.code_bytes);
 	build->row_context = AllocSetContextCreate(CurrentMemoryContext,
 											   "hnsw build row",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -959,6 +1079,14 @@ estimate_rows(Relation heap)
 	return rows;
 }
 
+/* As the graph in memory wants to know it: 0 if codes vary. */
+static uint32
+fixed_code_bytes(const HnswIndex *index)
+{
+	return hnsw_codes_vary(index->coder.encoding) ? 0
+												  : index->geometry.code_bytes;
+}
+
 /* Load, link and write.  False if there is no memory to do it that way. */
 static bool
 build_graph(HnswBuild *build)
@@ -967,7 +1095,7 @@ build_graph(HnswBuild *build)
 
 	if (!hnsw_graph_init(&build->graph, build->index, &shared->graph,
 						 shared->participants, shared->memory_limit,
-						 build->index->geometry.code_bytes,
+						 fixed_code_bytes(build->index),
 						 estimate_rows(build->heap)))
 		return false;
 	if (build->team != NULL && !parallel_build_launch(build->team))
@@ -1033,7 +1161,7 @@ hnsw_build_worker_main(dsm_segment *segment, shm_toc *toc)
 	build.shared = shared;
 	hnsw_graph_attach(&build.graph, build.index, &shared->graph,
 					  shared->participants, shared->memory_limit,
-					  build.index->geometry.code_bytes);
+					  fixed_code_bytes(build.index));
 	while ((task = parallel_build_next_task(team)) != PARALLEL_BUILD_QUIT)
 		work_on_task(&build, task);
 	hnsw_graph_detach(&build.graph);

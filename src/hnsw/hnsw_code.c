@@ -7,6 +7,10 @@
  * the SQL operator decides the order of results.  Cosine distance is the
  * squared L2 distance of the normalized vectors, halved, so its codes are L2
  * codes of points on the unit sphere.
+ *
+ * Codes of sparse vectors are their elements.  Their distances come from the
+ * elements that two of them share, and from sums over all elements of each,
+ * which are kept with the code.
  */
 #include "postgres.h"
 
@@ -16,6 +20,8 @@
 #include "distance/distance.h"
 #include "hnsw/hnsw.h"
 #include "types/bitvec.h"
+#include "types/sparse_array.h"
+#include "types/sparsevec.h"
 
 /*
  * Allowance for float32 rounding in the operator's own distance, relative to
@@ -49,15 +55,35 @@
  */
 #define ROTATION_ROUNDING (ROTATION_ROUNDS * 16 * 0x1p-24)
 
+/*
+ * Rounding of what is computed from the elements that two sparse vectors share:
+ * a part of the product of their lengths (or of the sum of them, under L1), and
+ * more for each shared element, since the operator adds them up one by one.
+ */
+#define SPARSE_ROUNDING			1e-6
+#define SPARSE_ELEMENT_ROUNDING 0x1p-24
+
+/*
+ * Slots for codes of an index that is built empty: a sixteenth of a page, with
+ * room for 60 elements.
+ */
+#define DEFAULT_SLOTS_PER_PAGE 16
+#define MAX_SLOTS_PER_PAGE	   128
+
+/* What a visit of an overflow page costs, in bytes of the index. */
+#define OVERFLOW_VISIT_BYTES 512
+
 uint32
-hnsw_code_bytes(HnswCodeKind kind, uint32 dimensions)
+hnsw_code_bytes(HnswEncoding encoding, uint32 dimensions)
 {
-	switch (kind)
+	switch (encoding.kind)
 	{
 		case HNSW_CODE_FLOAT:
 			return sizeof(float) * dimensions;
 		case HNSW_CODE_BITS:
 			return INTALIGN((dimensions + 7) / 8);
+		case HNSW_CODE_SPARSE:
+			return encoding.slot_bytes;
 		case HNSW_CODE_SQ8:
 			break;
 	}
@@ -65,10 +91,33 @@ hnsw_code_bytes(HnswCodeKind kind, uint32 dimensions)
 }
 
 uint32
-hnsw_max_dimensions(const VectorOpclass *opclass)
+hnsw_max_dimensions(VectorValueKind kind)
 {
-	return opclass->type->kind == VALUE_BITS ? HNSW_MAX_BITS
-											 : HNSW_MAX_DIMENSIONS;
+	switch (kind)
+	{
+		case VALUE_FLOATS:
+			return HNSW_MAX_DIMENSIONS;
+		case VALUE_BITS:
+			return HNSW_MAX_BITS;
+		case VALUE_SPARSE:
+			break;
+	}
+	return SPARSEVEC_MAX_DIM;
+}
+
+bool
+hnsw_code_kind_fits(HnswCodeKind kind, VectorValueKind value_kind)
+{
+	switch (value_kind)
+	{
+		case VALUE_FLOATS:
+			return kind == HNSW_CODE_SQ8 || kind == HNSW_CODE_FLOAT;
+		case VALUE_BITS:
+			return kind == HNSW_CODE_BITS;
+		case VALUE_SPARSE:
+			break;
+	}
+	return kind == HNSW_CODE_SPARSE;
 }
 
 void
@@ -87,6 +136,8 @@ hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 	else if (encoding.kind == HNSW_CODE_FLOAT && opclass->type->exact_floats &&
 			 !coder->normalize)
 		coder->rounding = FLOAT_ROUNDING;
+	else if (encoding.kind == HNSW_CODE_SPARSE)
+		coder->rounding = FLOAT_ROUNDING; /* errors have the rest */
 	coder->floats = opclass->type->kind == VALUE_FLOATS
 						? palloc(sizeof(float) * dimensions)
 						: NULL;
@@ -175,6 +226,34 @@ code_floats(const HnswCoder *coder, const void *value, float *work,
 	return x;
 }
 
+static bool
+encode_sparse(const HnswCoder *coder, const void *value, HnswSparseCode *code)
+{
+	SparseArray array = coder->opclass.type->sparse(value);
+	float	   *values = (float *) (code->index + array.count);
+	double		size = 0;
+	double		scale = 1;
+
+	for (uint32 i = 0; i < array.count; i++)
+		size += coder->metric == SQ8_L1
+					? fabs(array.value[i])
+					: (double) array.value[i] * array.value[i];
+	if (coder->normalize)
+	{
+		if (size == 0)
+			return false;
+		scale = sqrt(size);
+		size = 1;
+	}
+
+	code->count = array.count;
+	code->size = size;
+	memcpy(code->index, array.index, sizeof(int32) * array.count);
+	for (uint32 i = 0; i < array.count; i++)
+		values[i] = array.value[i] / scale;
+	return true;
+}
+
 bool
 hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 {
@@ -188,6 +267,8 @@ hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 			   (coder->dimensions + 7) / 8);
 		return true;
 	}
+	if (coder->encoding.kind == HNSW_CODE_SPARSE)
+		return encode_sparse(coder, value, (HnswSparseCode *) code);
 	x = code_floats(coder, value, coder->floats, &loss);
 	if (x == NULL)
 		return false;
@@ -202,6 +283,50 @@ hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 	return true;
 }
 
+uint32
+hnsw_encoded_bytes(const HnswCoder *coder, const void *value)
+{
+	if (coder->encoding.kind == HNSW_CODE_SPARSE)
+		return HNSW_SPARSE_CODE_BYTES(
+			coder->opclass.type->sparse(value).count);
+	return hnsw_code_bytes(coder->encoding, coder->dimensions);
+}
+
+uint32
+hnsw_code_length(const HnswCoder *coder, const HnswCode *code)
+{
+	if (coder->encoding.kind == HNSW_CODE_SPARSE)
+		return HNSW_SPARSE_CODE_BYTES(((const HnswSparseCode *) code)->count);
+	return hnsw_code_bytes(coder->encoding, coder->dimensions);
+}
+
+const char *
+hnsw_check_code(const HnswCoder *coder, const HnswCode *code)
+{
+	switch (coder->encoding.kind)
+	{
+		case HNSW_CODE_SQ8:
+			return sq8_check((const Sq8Code *) code, coder->dimensions);
+		case HNSW_CODE_SPARSE:
+		{
+			SparseArray array = hnsw_sparse_array(
+				(const HnswSparseCode *) code);
+
+			if (sparse_array_check(array.index, array.count,
+								   coder->dimensions) != SPARSE_OK)
+				return "its indexes are not in order";
+			for (uint32 i = 0; i < array.count; i++)
+			{
+				if (!isfinite(array.value[i]))
+					return "it has a value that is not finite";
+			}
+			return NULL;
+		}
+		default:
+			return NULL;
+	}
+}
+
 bool
 hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
 {
@@ -212,6 +337,12 @@ hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
 		bytes = sizeof(float) * coder->dimensions;
 	else if (coder->encoding.kind == HNSW_CODE_BITS)
 		bytes = (coder->dimensions + 7) / 8;
+	else if (coder->encoding.kind == HNSW_CODE_SPARSE)
+	{
+		bytes = hnsw_code_length(coder, a);
+		if (hnsw_code_length(coder, b) != bytes)
+			return false;
+	}
 	return memcmp(a, b, bytes) == 0;
 }
 
@@ -244,6 +375,90 @@ hnsw_float_distance(const HnswCoder *coder, const float *a, const float *b)
 	return isnan(distance) ? FLT_MAX : Max(Min(distance, FLT_MAX), -FLT_MAX);
 }
 
+/*
+ * The distance of sparse codes, in the unit of the operator, and a bound of its
+ * error.  shared: what their common elements give, the inner product or, under
+ * L1, the change of the sum of both sizes.
+ */
+static inline float
+sparse_distance(const HnswCoder *coder, double shared, const HnswSparseCode *a,
+				const HnswSparseCode *b, float *error)
+{
+	double relative = SPARSE_ROUNDING +
+					  SPARSE_ELEMENT_ROUNDING * Min(a->count, b->count);
+	double size_a = a->size;
+	double size_b = b->size;
+	double distance;
+	double bound;
+
+	if (coder->metric == SQ8_L1)
+	{
+		distance = Max(size_a + size_b + shared, 0);
+		bound = relative * (size_a + size_b);
+	}
+	else if (coder->normalize)
+	{
+		distance = 1 - shared;
+		bound = relative;
+	}
+	else if (coder->metric == SQ8_IP)
+	{
+		distance = -shared;
+		bound = relative * sqrt(size_a * size_b);
+	}
+	else
+	{
+		double square = size_a + size_b - 2 * shared;
+		double square_bound = 2 * relative * (size_a + size_b);
+
+		distance = sqrt(Max(square, 0));
+		bound = distance - sqrt(Max(square - square_bound, 0));
+		if (square < square_bound)
+			bound = sqrt(2 * square_bound);
+	}
+
+	/* nothing is known beyond the range of floats, or of a damaged code */
+	if (unlikely(!(fabs(distance) <= 1e37) || !(bound >= 0)))
+	{
+		*error = INFINITY;
+		return isnan(distance) ? FLT_MAX
+							   : Max(Min(distance, FLT_MAX), -FLT_MAX);
+	}
+	*error = bound + hnsw_value_error(distance);
+	return distance;
+}
+
+float
+hnsw_sparse_distance(const HnswCoder *coder, const HnswSparseCode *a,
+					 const HnswSparseCode *b)
+{
+	SparseArray array_a = hnsw_sparse_array(a);
+	SparseArray array_b = hnsw_sparse_array(b);
+	float		distance;
+	float		error;
+
+	if (coder->metric == SQ8_L1)
+	{
+		distance = distance_kernels->l1_sparse(&array_a, &array_b);
+		return isnan(distance) ? FLT_MAX : Min(distance, FLT_MAX);
+	}
+	return sparse_distance(coder,
+						   distance_kernels->dot_sparse(&array_a, &array_b), a,
+						   b, &error);
+}
+
+float
+hnsw_sparse_query_distance(const HnswQuery *query, const HnswSparseCode *code,
+						   float *error)
+{
+	SparseArray array = hnsw_sparse_array(code);
+	double		shared = query->coder->metric == SQ8_L1
+							 ? sparse_table_l1_shared(&query->table, &array)
+							 : sparse_table_dot(&query->table, &array);
+
+	return sparse_distance(query->coder, shared, query->sparse, code, error);
+}
+
 /* Make a query of floats that stay where they are. */
 static void
 prepare_query(HnswQuery *query, const HnswCoder *coder, const float *x,
@@ -267,6 +482,20 @@ prepare_bits_query(HnswQuery *query, const HnswCoder *coder, const uint8 *bits)
 	query->bits = bits != NULL ? bits : palloc0((coder->dimensions + 7) / 8);
 }
 
+/* The same for a sparse code; NULL: one without elements. */
+static void
+prepare_sparse_query(HnswQuery *query, const HnswCoder *coder,
+					 const HnswSparseCode *code)
+{
+	SparseArray array;
+
+	query->coder = coder;
+	query->sparse = code != NULL ? code : palloc0(HNSW_SPARSE_CODE_BYTES(0));
+	array = hnsw_sparse_array(query->sparse);
+	sparse_table_init(&query->table, &array,
+					  palloc(sparse_table_bytes(array.count)));
+}
+
 void
 hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
 {
@@ -280,6 +509,20 @@ hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
 		prepare_bits_query(query, coder,
 						   value == NULL ? NULL
 										 : coder->opclass.type->bits(value));
+		return;
+	}
+	if (coder->encoding.kind == HNSW_CODE_SPARSE)
+	{
+		HnswCode *code = NULL;
+
+		if (value != NULL)
+		{
+			code = palloc0(hnsw_encoded_bytes(coder, value));
+			if (!hnsw_encode(coder, value, code))
+				code = NULL;
+		}
+		query->value = code == NULL ? NULL : value;
+		prepare_sparse_query(query, coder, (HnswSparseCode *) code);
 		return;
 	}
 
@@ -305,6 +548,15 @@ hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
 		prepare_bits_query(query, coder, bits);
 		return;
 	}
+	if (coder->encoding.kind == HNSW_CODE_SPARSE)
+	{
+		uint32			bytes = hnsw_code_length(coder, code);
+		HnswSparseCode *copy = palloc(bytes);
+
+		memcpy(copy, code, bytes);
+		prepare_sparse_query(query, coder, copy);
+		return;
+	}
 
 	x = palloc(sizeof(float) * coder->dimensions);
 	if (coder->encoding.kind == HNSW_CODE_FLOAT)
@@ -323,7 +575,8 @@ hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
 static bool
 is_lossless(HnswCoder *coder, const void *const *values, int count)
 {
-	Sq8Code *code = palloc(hnsw_code_bytes(HNSW_CODE_SQ8, coder->dimensions));
+	Sq8Code *code = palloc(
+		hnsw_code_bytes(coder->encoding, coder->dimensions));
 
 	for (int i = 0; i < count; i++)
 	{
@@ -352,7 +605,7 @@ static double
 relative_loss(HnswCoder *coder, const void *const *values, int count)
 {
 	uint32	 dimensions = coder->dimensions;
-	Sq8Code *code = palloc(hnsw_code_bytes(HNSW_CODE_SQ8, dimensions));
+	Sq8Code *code = palloc(hnsw_code_bytes(coder->encoding, dimensions));
 	float	*floats = palloc_extended(sizeof(float) * dimensions * count,
 									  MCXT_ALLOC_HUGE);
 	double	*losses = palloc(sizeof(double) * count);
@@ -402,18 +655,64 @@ relative_loss(HnswCoder *coder, const void *const *values, int count)
 	return result;
 }
 
+/*
+ * The slots of sparse codes are parts of a page, as large as it takes for the
+ * sample to need the fewest bytes, counting some for each visit of an overflow
+ * page.
+ */
+static uint32
+choose_slot_bytes(const HnswCoder *coder, const void *const *values, int count)
+{
+	uint32 best = HNSW_PAGE_CAPACITY / DEFAULT_SLOTS_PER_PAGE / 4 * 4;
+	double best_cost = 0;
+
+	for (int per_page = 1; per_page <= MAX_SLOTS_PER_PAGE && count > 0;
+		 per_page++)
+	{
+		uint32 slot_bytes = HNSW_PAGE_CAPACITY / per_page / 4 * 4;
+		uint32 inline_bytes = slot_bytes - offsetof(HnswCodeSlot, bytes);
+		double cost = (double) HNSW_PAGE_CAPACITY / per_page * count;
+
+		for (int i = 0; i < count; i++)
+		{
+			uint32 bytes = hnsw_encoded_bytes(coder, values[i]);
+			uint32 chunks;
+
+			if (bytes <= inline_bytes)
+				continue;
+			chunks = (bytes - inline_bytes + HNSW_CHUNK_BYTES - 1) /
+					 HNSW_CHUNK_BYTES;
+			cost += sizeof(HnswChunk) * chunks + OVERFLOW_VISIT_BYTES;
+		}
+		if (per_page == 1 || cost < best_cost)
+		{
+			best = slot_bytes;
+			best_cost = cost;
+		}
+	}
+	return best;
+}
+
 HnswEncoding
 hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
 					 uint64 seed, const void *const *values, int count)
 {
-	HnswEncoding bits = {HNSW_CODE_BITS, false};
-	HnswEncoding floats = {HNSW_CODE_FLOAT, false};
-	HnswEncoding plain = {HNSW_CODE_SQ8, false};
-	HnswEncoding rotated = {HNSW_CODE_SQ8, opclass->metric != METRIC_L1};
+	HnswEncoding bits = {.kind = HNSW_CODE_BITS};
+	HnswEncoding floats = {.kind = HNSW_CODE_FLOAT};
+	HnswEncoding plain = {.kind = HNSW_CODE_SQ8};
+	HnswEncoding rotated = {.kind = HNSW_CODE_SQ8,
+							.rotated = opclass->metric != METRIC_L1};
+	HnswEncoding sparse = {.kind = HNSW_CODE_SPARSE};
 	HnswCoder	 coder;
 
 	if (opclass->type->kind == VALUE_BITS)
 		return bits;
+	if (opclass->type->kind == VALUE_SPARSE)
+	{
+		hnsw_coder_init(&coder, opclass, dimensions, seed, sparse);
+		sparse.slot_bytes = choose_slot_bytes(&coder, values, count);
+		return sparse;
+	}
 	if (dimensions <= MAX_SMALL_DIMENSIONS)
 		return floats;
 	if (count == 0)
@@ -423,8 +722,7 @@ hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
 	if (is_lossless(&coder, values, count))
 		return plain;
 	hnsw_coder_init(&coder, opclass, dimensions, seed, rotated);
-	if (relative_loss(&coder, values, count) > MAX_RELATIVE_LOSS &&
-		hnsw_code_bytes(HNSW_CODE_FLOAT, dimensions) <= HNSW_PAGE_CAPACITY)
+	if (relative_loss(&coder, values, count) > MAX_RELATIVE_LOSS)
 		return floats;
 	return rotated;
 }
@@ -462,12 +760,13 @@ hnsw_exact_distance(const HnswQuery *query, const void *value)
 
 /*
  * The operator's distance, without its rounding, from that of the codes: half
- * the squared chord is the cosine distance.
+ * the squared chord is the cosine distance.  Sparse codes give it as it is.
  */
 static inline double
 operator_distance(const HnswCoder *coder, double code_distance)
 {
-	if (coder->opclass.metric == METRIC_COSINE)
+	if (coder->opclass.metric == METRIC_COSINE &&
+		coder->encoding.kind != HNSW_CODE_SPARSE)
 		return code_distance > 0 ? code_distance * code_distance / 2 : 0;
 	return code_distance;
 }

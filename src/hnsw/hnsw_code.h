@@ -8,35 +8,81 @@
 #include <float.h>
 #include <math.h>
 
+#include "distance/sparse_table.h"
 #include "hnsw/hnsw_format.h"
 #include "index/opclass.h"
 #include "quantize/rotation.h"
 #include "quantize/sq8.h"
 
 /*
- * How an index encodes vectors.  Both fields are in the metapage, chosen when
- * the index is built.
+ * How an index encodes vectors.  All of it is in the metapage, chosen when the
+ * index is built.
  */
 typedef struct HnswEncoding
 {
 	HnswCodeKind kind;
-	bool		 rotated; /* only HNSW_CODE_SQ8 */
+	bool		 rotated;	 /* only HNSW_CODE_SQ8 */
+	uint32		 slot_bytes; /* only HNSW_CODE_SPARSE */
 } HnswEncoding;
 
-/* A code: Sq8Code, float[dimensions] or bits, as the encoding says. */
+/*
+ * A code: Sq8Code, float[dimensions], bits or HnswSparseCode, as the encoding
+ * says.  Codes have a multiple of 4 bytes and lie at multiples of 4.
+ */
 typedef struct HnswCode HnswCode;
 
-/* Bytes of a code, a multiple of 4. */
-extern uint32 hnsw_code_bytes(HnswCodeKind kind, uint32 dimensions);
-
 /*
- * A code has to fit a page: 8 bits a dimension, or one; floats are not used
- * where they do not.
+ * The code of a sparse vector is its elements, so its size varies.  It ends in
+ * arrays of `count` indexes and as many values.
+ *
+ *	OFFSET			SIZE		DESCRIPTION
+ *	0				4			number of elements
+ *	4				4			L1: sum of the absolute values; else of the squares
+ *	8				4 * count	indexes from 0, ascending
+ *	8 + 4 * count	4 * count	values, float4
  */
-#define HNSW_MAX_DIMENSIONS (HNSW_PAGE_CAPACITY - SQ8_CODE_BYTES(0))
+typedef struct HnswSparseCode
+{
+	uint32 count;
+	float  size;
+	int32  index[FLEXIBLE_ARRAY_MEMBER];
+} HnswSparseCode;
+
+#define HNSW_SPARSE_CODE_BYTES(count)  \
+	(offsetof(HnswSparseCode, index) + \
+	 (sizeof(int32) + sizeof(float)) * (Size) (count))
+
+static inline SparseArray
+hnsw_sparse_array(const HnswSparseCode *code)
+{
+	SparseArray array = {code->index,
+						 (const float *) (code->index + code->count),
+						 code->count};
+
+	return array;
+}
+
+static inline bool
+hnsw_codes_vary(HnswEncoding encoding)
+{
+	return encoding.kind == HNSW_CODE_SPARSE;
+}
+
+/* Bytes of each code; of its slot, if codes vary. */
+extern uint32 hnsw_code_bytes(HnswEncoding encoding, uint32 dimensions);
+
+/* What such a slot may have. */
+#define HNSW_MIN_SLOT_BYTES \
+	(offsetof(HnswCodeSlot, bytes) + HNSW_SPARSE_CODE_BYTES(1))
+#define HNSW_MAX_SLOT_BYTES HNSW_PAGE_CAPACITY
+
+#define HNSW_MAX_DIMENSIONS 16000
 #define HNSW_MAX_BITS		64000
 
-extern uint32 hnsw_max_dimensions(const VectorOpclass *opclass);
+extern uint32 hnsw_max_dimensions(VectorValueKind kind);
+
+/* Can codes of values of this kind be of that kind? */
+extern bool hnsw_code_kind_fits(HnswCodeKind kind, VectorValueKind value_kind);
 
 /*
  * The encoding for vectors like these: `count` values, which may be 0.
@@ -66,6 +112,10 @@ typedef struct HnswQuery
 	const float		*floats; /* what its code would be made of */
 	const uint8		*bits;	 /* the same for HNSW_CODE_BITS */
 	Sq8Query		 sq8;	 /* HNSW_CODE_SQ8 */
+
+	/* HNSW_CODE_SPARSE */
+	const HnswSparseCode *sparse;
+	SparseTable			  table; /* of its elements */
 } HnswQuery;
 
 /* Set up for an opclass; allocates in the current memory context. */
@@ -76,8 +126,21 @@ extern void hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 /*
  * Encode a detoasted value of the right number of dimensions.  False if it is
  * not indexed: a zero vector has no direction, so cosine leaves it out.
+ * `code` has room for hnsw_encoded_bytes, all zero.
  */
-extern bool hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code);
+extern bool	  hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code);
+extern uint32 hnsw_encoded_bytes(const HnswCoder *coder, const void *value);
+
+/* Bytes of a code. */
+extern uint32 hnsw_code_length(const HnswCoder *coder, const HnswCode *code);
+
+/*
+ * What is wrong with a code as it was read, NULL if nothing.  Queries may meet
+ * any codes of the right length; those that are compared with each other must
+ * have passed this.
+ */
+extern const char *hnsw_check_code(const HnswCoder *coder,
+								   const HnswCode  *code);
 
 /* Are two codes the same? */
 extern bool hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a,
@@ -116,6 +179,12 @@ extern float hnsw_float_distance(const HnswCoder *coder, const float *a,
 								 const float *b);
 extern float hnsw_bits_distance(const HnswCoder *coder, const uint8 *a,
 								const uint8 *b);
+extern float hnsw_sparse_distance(const HnswCoder	   *coder,
+								  const HnswSparseCode *a,
+								  const HnswSparseCode *b);
+extern float hnsw_sparse_query_distance(const HnswQuery		 *query,
+										const HnswSparseCode *code,
+										float				 *error);
 
 /*
  * Bound of their error, beyond the operator's rounding: where floats under- or
@@ -152,6 +221,10 @@ hnsw_query_distance(const HnswQuery *query, const HnswCode *code, float *error)
 			*error = 0;
 			return hnsw_bits_distance(query->coder, query->bits,
 									  (const uint8 *) code);
+		case HNSW_CODE_SPARSE:
+			return hnsw_sparse_query_distance(query,
+											  (const HnswSparseCode *) code,
+											  error);
 	}
 	pg_unreachable();
 }
@@ -172,6 +245,9 @@ hnsw_code_distance(const HnswCoder *coder, const HnswCode *a,
 		case HNSW_CODE_BITS:
 			return hnsw_bits_distance(coder, (const uint8 *) a,
 									  (const uint8 *) b);
+		case HNSW_CODE_SPARSE:
+			return hnsw_sparse_distance(coder, (const HnswSparseCode *) a,
+										(const HnswSparseCode *) b);
 	}
 	pg_unreachable();
 }

@@ -15,12 +15,14 @@
 #include "access/heaptoast.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"
 
 #include "base/compat.h"
 #include "base/settings.h"
 #include "hnsw/hnsw.h"
+#include "types/sparsevec.h"
 
 /*
  * Of the neighbours of an expanded element, how many the search has not seen
@@ -28,9 +30,12 @@
  */
 #define NEW_NEIGHBOURS 0.75
 
-/* Scoring a code: a part per code, a part per dimension. */
-#define SCORE_OPERATORS			2
-#define DIMENSIONS_PER_OPERATOR 256
+/* Scoring a code: a part per code, a part per byte of the value. */
+#define SCORE_OPERATORS	   2
+#define BYTES_PER_OPERATOR 1024
+
+/* Elements of a sparse vector of which there are no statistics. */
+#define DEFAULT_SPARSE_ELEMENTS 128
 
 /* Visiting a page that is in shared buffers. */
 #define VISIT_OPERATORS 8
@@ -60,13 +65,29 @@ typedef struct CostModel
 	Cost		 rerank; /* of a row */
 } CostModel;
 
+/* Bytes of the values: by the dimensions of the column, if they tell. */
+static double
+indexed_value_bytes(Relation index, const IndexOptInfo *info)
+{
+	int	  dimensions = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	int32 width = 0;
+	VectorOpclass opclass;
+
+	vector_opclass_lookup(index, &opclass);
+	if (opclass.type->kind != VALUE_SPARSE)
+		return Max(dimensions, 1) * sizeof(float);
+
+	if (info->indexkeys[0] > 0)
+		width = get_attavgwidth(index->rd_index->indrelid, info->indexkeys[0]);
+	return width > 0 ? width : SPARSEVEC_SIZE(DEFAULT_SPARSE_ELEMENTS);
+}
+
 static void
 cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path,
 				double loop_count)
 {
 	IndexOptInfo *info = path->indexinfo;
-	double		  dimensions = 1;
-	double		  value_bytes;
+	double		  value_bytes = sizeof(float);
 	double		  random_page_cost_here;
 
 	model->m = HNSW_DEFAULT_M;
@@ -76,18 +97,16 @@ cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path,
 		Relation index = index_open(info->indexoid, NoLock);
 
 		model->m = hnsw_option_m(index);
-		dimensions = Max(TupleDescAttr(RelationGetDescr(index), 0)->atttypmod,
-						 1);
+		value_bytes = indexed_value_bytes(index, info);
 		index_close(index, NoLock);
 	}
-	value_bytes = dimensions * sizeof(float);
 
 	model->root = root;
 	model->tuples = Max(info->tuples, 1);
 	model->pages = Max(info->pages, 1);
 	model->loop_count = loop_count;
 	model->score = cpu_operator_cost *
-				   (SCORE_OPERATORS + dimensions / DIMENSIONS_PER_OPERATOR);
+				   (SCORE_OPERATORS + value_bytes / BYTES_PER_OPERATOR);
 	model->visit = cpu_operator_cost * VISIT_OPERATORS;
 
 	/*

@@ -28,7 +28,9 @@ hnsw_init_page(const HnswGeometry *geometry, Page page, HnswPageKind kind)
 	header = HnswPageGetHeader(page);
 	header->page_id = HNSW_PAGE_ID;
 	header->kind = kind;
-	header->next_free = kind == HNSW_PAGE_ENTRIES ? InvalidBlockNumber : 0;
+	header->next_free = kind == HNSW_PAGE_ENTRIES || kind == HNSW_PAGE_OVERFLOW
+							? InvalidBlockNumber
+							: 0;
 
 	switch (kind)
 	{
@@ -45,7 +47,12 @@ hnsw_init_page(const HnswGeometry *geometry, Page page, HnswPageKind kind)
 			used = geometry->uppers_per_page * geometry->upper_bytes;
 			break;
 		case HNSW_PAGE_CODES:
-			used = geometry->codes_per_page * geometry->code_bytes;
+			used = geometry->codes_per_page > 0
+					   ? geometry->codes_per_page * geometry->code_slot_bytes
+					   : HNSW_PAGE_CAPACITY;
+			break;
+		case HNSW_PAGE_OVERFLOW:
+			used = HNSW_CHUNKS_PER_PAGE * sizeof(HnswChunk);
 			break;
 	}
 	Assert(HNSW_CONTENT_OFFSET + used <= BLCKSZ);

@@ -19,6 +19,10 @@ hnsw_geometry_init(HnswGeometry *geometry, uint32 m, uint32 code_bytes)
 	geometry->lists_per_page = HNSW_PAGE_CAPACITY / geometry->list_bytes;
 	geometry->uppers_per_page = HNSW_PAGE_CAPACITY / geometry->upper_bytes;
 	geometry->codes_per_page = HNSW_PAGE_CAPACITY / code_bytes;
+	geometry->code_slot_bytes = code_bytes;
+	if (geometry->codes_per_page == 0)
+		geometry->code_slot_bytes = (code_bytes + HNSW_WIDE_SLOT_UNIT - 1) /
+									HNSW_WIDE_SLOT_UNIT * HNSW_WIDE_SLOT_UNIT;
 }
 
 /*
@@ -41,6 +45,21 @@ pages_for(uint32 slots, uint32 per_page)
 	return slots / per_page + (slots % per_page != 0);
 }
 
+uint32
+hnsw_code_pages(const HnswGeometry *geometry, uint32 elements)
+{
+	uint64 pages;
+
+	if (geometry->codes_per_page > 0)
+		return pages_for(elements, geometry->codes_per_page);
+	pages = ((uint64) elements * geometry->code_slot_bytes +
+			 HNSW_PAGE_CAPACITY - 1) /
+			HNSW_PAGE_CAPACITY;
+
+	/* more than any file has, but no sum of pages goes round */
+	return Min(pages, MaxBlockNumber / 2);
+}
+
 void
 hnsw_extent_layout(const HnswGeometry *geometry, const HnswExtent *extent,
 				   HnswExtentLayout *layout)
@@ -58,7 +77,8 @@ hnsw_extent_layout(const HnswGeometry *geometry, const HnswExtent *extent,
 	layout->uppers = layout->lists + pages_for(n, geometry->lists_per_page);
 	layout->codes = layout->uppers + pages_for(upper_lists(geometry->m, n),
 											   geometry->uppers_per_page);
-	layout->end_block = layout->codes + pages_for(n, geometry->codes_per_page);
+	layout->overflow = layout->codes + hnsw_code_pages(geometry, n);
+	layout->end_block = layout->overflow + extent->overflow_pages;
 }
 
 int

@@ -14,7 +14,7 @@
 #include "storage/itemptr.h"
 
 #define HNSW_MAGIC			0x48565831 /* "1XVH" */
-#define HNSW_FORMAT_VERSION 1
+#define HNSW_FORMAT_VERSION 2
 #define HNSW_META_BLKNO		0
 
 /*
@@ -38,7 +38,8 @@ typedef enum HnswPageKind
 	HNSW_PAGE_ENTRIES,
 	HNSW_PAGE_EDGES,
 	HNSW_PAGE_UPPER,
-	HNSW_PAGE_CODES
+	HNSW_PAGE_CODES,
+	HNSW_PAGE_OVERFLOW
 } HnswPageKind;
 
 /*
@@ -49,7 +50,7 @@ typedef enum HnswPageKind
  *	OFFSET	SIZE	DESCRIPTION
  *	24		2		HNSW_PAGE_ID
  *	26		2		HnswPageKind
- *	28		4		entries pages: next page of the free list, or
+ *	28		4		entries and overflow pages: next page of the free list, or
  *					InvalidBlockNumber; else 0
  *	32				slots, or the metapage's contents
  */
@@ -101,7 +102,8 @@ typedef enum HnswEntryState
 	HNSW_ENTRY_FREE = 0,	/* may be given to a new row */
 	HNSW_ENTRY_ELEMENT = 1, /* an element; a ghost if it has no rows */
 	HNSW_ENTRY_DYING = 2,	/* a ghost that vacuum is taking out */
-	HNSW_ENTRY_ROW = 3		/* a row of another element's vector */
+	HNSW_ENTRY_ROW = 3,		/* a row of another element's vector */
+	HNSW_ENTRY_RESERVED = 4 /* an element whose code is being written */
 } HnswEntryState;
 
 /*
@@ -124,41 +126,105 @@ typedef struct HnswList
 	(offsetof(HnswList, edges) + sizeof(uint32) * (capacity))
 
 /*
+ * A place for a part of a code, in an overflow page.
+ *
+ *	OFFSET	SIZE	DESCRIPTION
+ *	0		4		block, or InvalidBlockNumber for no place
+ *	4		4		slot in the page
+ */
+typedef struct HnswPlace
+{
+	BlockNumber block;
+	uint32		slot;
+} HnswPlace;
+
+StaticAssertDecl(sizeof(HnswPlace) == 8, "on-disk format");
+
+/*
+ * Codes of varying size have slots of one size too, for their beginnings.  What
+ * does not fit is in a chain of chunks in overflow pages.
+ *
+ *	OFFSET	SIZE			DESCRIPTION
+ *	0		4				bytes of the code
+ *	4		4				stamp, the same in all parts of the code
+ *	8		8				first chunk, or no place
+ *	16		slot's rest		the code, or its beginning
+ */
+typedef struct HnswCodeSlot
+{
+	uint32	  code_bytes;
+	uint32	  stamp;
+	HnswPlace overflow;
+	char	  bytes[FLEXIBLE_ARRAY_MEMBER];
+} HnswCodeSlot;
+
+StaticAssertDecl(offsetof(HnswCodeSlot, bytes) == 16, "on-disk format");
+
+/*
+ *	OFFSET	SIZE	DESCRIPTION
+ *	0		4		element whose code it is part of
+ *	4		4		stamp of the code
+ *	8		8		next chunk, or no place
+ *	16		4		1 if in use, 0 if free
+ *	20		232		the next bytes of the code
+ */
+#define HNSW_CHUNK_BYTES 232
+
+typedef struct HnswChunk
+{
+	HnswElement element;
+	uint32		stamp;
+	HnswPlace	next;
+	uint32		in_use;
+	char		bytes[HNSW_CHUNK_BYTES];
+} HnswChunk;
+
+StaticAssertDecl(sizeof(HnswChunk) == 252, "on-disk format");
+
+#define HNSW_CHUNKS_PER_PAGE (HNSW_PAGE_CAPACITY / sizeof(HnswChunk))
+
+/*
  * An extent: a run of pages that holds all arrays for a run of numbers, in the
- * order entries, edges, upper, codes.  Elements come first; the numbers for
- * further rows of equal vectors start at the next entries page and have an
- * entry only.
+ * order entries, edges, upper, codes, overflow.  Elements come first; the
+ * numbers for further rows of equal vectors start at the next entries page and
+ * have an entry only.  Chunks have no numbers.
  *
  *	OFFSET	SIZE	DESCRIPTION
  *	0		4		first number, a multiple of the entries per page
  *	4		4		elements it has room for
  *	8		4		entries pages for further rows
- *	12		4		first block
+ *	12		4		overflow pages
+ *	16		4		first block
  */
 typedef struct HnswExtent
 {
 	HnswElement first;
 	uint32		elements;
 	uint32		row_pages;
+	uint32		overflow_pages;
 	BlockNumber start;
 } HnswExtent;
 
-StaticAssertDecl(sizeof(HnswExtent) == 16, "on-disk format");
+StaticAssertDecl(sizeof(HnswExtent) == 20, "on-disk format");
 
-/* Entries pages are of two kinds, each with its own supply of free slots. */
+/*
+ * Slots that are given to new rows: the entries of elements, those of further
+ * rows, and chunks.  Each kind has pages and a supply of its own.
+ */
 typedef enum HnswSupplyKind
 {
 	HNSW_SUPPLY_ELEMENTS = 0,
-	HNSW_SUPPLY_ROWS = 1
+	HNSW_SUPPLY_ROWS = 1,
+	HNSW_SUPPLY_CHUNKS = 2
 } HnswSupplyKind;
 
-#define HNSW_SUPPLY_KINDS 2
+#define HNSW_SUPPLY_KINDS 3
 
 /*
  *	OFFSET	SIZE	DESCRIPTION
- *	0		4		entries page that new entries go to, or InvalidBlockNumber
+ *	0		4		page that slots are given out from, or InvalidBlockNumber
  *	4		4		head of the list of other pages with free slots
- *	8		4		first entries page never used so far
+ *	8		4		first page never used so far
  *	12		4		end of those pages (exclusive)
  */
 typedef struct HnswSupply
@@ -178,7 +244,7 @@ typedef struct HnswSupply
  *	8		4		dimensions
  *	12		2		m
  *	14		2		ef_construction
- *	16		4		bytes of a code slot
+ *	16		4		bytes of a code; if codes vary, of a slot
  *	20		1		code kind (HnswCodeKind)
  *	21		1		metric (VectorMetric)
  *	22		1		1 if vectors are rotated before they are encoded, else 0
@@ -186,10 +252,10 @@ typedef struct HnswSupply
  *	24		8		seed of levels, rotation and value hash
  *	32		4		entry point, or HNSW_NONE
  *	36		4		its level
- *	40		32		supplies of entry slots
- *	72		4		number of extents
- *	76		4		0
- *	80		16 * n	extents, by ascending first number
+ *	40		48		supplies of slots
+ *	88		4		number of extents
+ *	92		4		0
+ *	96		20 * n	extents, by ascending first number
  */
 typedef struct HnswMetaPageData
 {
@@ -212,7 +278,7 @@ typedef struct HnswMetaPageData
 	HnswExtent	extents[FLEXIBLE_ARRAY_MEMBER];
 } HnswMetaPageData;
 
-StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 80, "on-disk format");
+StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 96, "on-disk format");
 
 #define HNSW_MAX_EXTENTS                                          \
 	((HNSW_PAGE_CAPACITY - offsetof(HnswMetaPageData, extents)) / \
@@ -226,7 +292,8 @@ typedef enum HnswCodeKind
 {
 	HNSW_CODE_SQ8 = 1,	 /* 8 bits a dimension, see quantize/sq8.h */
 	HNSW_CODE_FLOAT = 2, /* float4 a dimension */
-	HNSW_CODE_BITS = 3	 /* a bit a dimension, as in the value */
+	HNSW_CODE_BITS = 3,	 /* a bit a dimension, as in the value */
+	HNSW_CODE_SPARSE = 4 /* what is not zero, see HnswSparseCode */
 } HnswCodeKind;
 
 /*
@@ -235,14 +302,21 @@ typedef enum HnswCodeKind
 typedef struct HnswGeometry
 {
 	uint32 m;
-	uint32 code_bytes; /* slot sizes */
-	uint32 list_bytes;
+	uint32 code_bytes; /* of a code; if codes vary, of its slot */
+	uint32 list_bytes; /* slot sizes */
 	uint32 upper_bytes;
+	uint32 code_slot_bytes;
 	uint32 entries_per_page; /* slots per page */
 	uint32 lists_per_page;
 	uint32 uppers_per_page;
-	uint32 codes_per_page;
+	uint32 codes_per_page; /* 0: slots go on from page to page */
 } HnswGeometry;
+
+/*
+ * Slots larger than a page are rounded up to eighths of one, so that most of
+ * them lie on no more pages than they need, and little is wasted.
+ */
+#define HNSW_WIDE_SLOT_UNIT (HNSW_PAGE_CAPACITY / 8)
 
 /* Where an extent's arrays lie; all derived from HnswExtent and geometry. */
 typedef struct HnswExtentLayout
@@ -255,6 +329,7 @@ typedef struct HnswExtentLayout
 	BlockNumber lists;
 	BlockNumber uppers;
 	BlockNumber codes;
+	BlockNumber overflow;
 	BlockNumber end_block; /* first block after the extent */
 } HnswExtentLayout;
 
@@ -263,6 +338,9 @@ extern void hnsw_geometry_init(HnswGeometry *geometry, uint32 m,
 extern void hnsw_extent_layout(const HnswGeometry *geometry,
 							   const HnswExtent	  *extent,
 							   HnswExtentLayout	  *layout);
+
+/* Pages that the codes of so many elements take. */
+extern uint32 hnsw_code_pages(const HnswGeometry *geometry, uint32 elements);
 
 /*
  * Level of the element `index` (from 0) of an extent: a function of its

@@ -146,6 +146,31 @@ hnsw_replace_list(HnswIndex *index, HnswElement element, int level,
 	return change.done;
 }
 
+/* The codes that a list is computed from, in a context of their own. */
+typedef struct ListWork
+{
+	MemoryContext context;
+	MemoryContext old_context;
+} ListWork;
+
+static ListWork
+begin_list_work(void)
+{
+	ListWork work;
+
+	work.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw list",
+										 ALLOCSET_DEFAULT_SIZES);
+	work.old_context = MemoryContextSwitchTo(work.context);
+	return work;
+}
+
+static void
+end_list_work(ListWork work)
+{
+	MemoryContextSwitchTo(work.old_context);
+	MemoryContextDelete(work.context);
+}
+
 /*
  * Compute the list that results from adding an edge to `target`.  Returns
  * false if nothing is to be written: the edge is there already, or the
@@ -159,8 +184,8 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 	uint32		   capacity = hnsw_list_capacity(index, level);
 	HnswElement	   target = HNSW_EDGE_TARGET(new_edge);
 	HnswNeighbour *candidates;
-	char		  *codes;
 	HnswCode	  *base;
+	ListWork	   work;
 	bool		   taken = false;
 	int			   kept;
 
@@ -186,20 +211,16 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 	}
 
 	/* full: select among the old edges and the new one */
+	work = begin_list_work();
 	candidates = palloc(sizeof(HnswNeighbour) * (count + 1));
-	codes = palloc((Size) index->geometry.code_bytes * (count + 2));
-	base = (HnswCode *) (codes +
-						 (Size) index->geometry.code_bytes * (count + 1));
-	hnsw_read_code(index, element, base);
+	base = hnsw_copy_code(index, element);
 	for (uint32 i = 0; i <= count; i++)
 	{
-		HnswCode *code = (HnswCode *) (codes +
-									   (Size) index->geometry.code_bytes * i);
-
 		candidates[i].edge = i < count ? edges[i] : new_edge;
-		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
-		candidates[i].code = code;
-		candidates[i].distance = hnsw_code_distance(&index->coder, base, code);
+		candidates[i].code = hnsw_copy_code(index, HNSW_EDGE_TARGET(
+													   candidates[i].edge));
+		candidates[i].distance = hnsw_code_distance(&index->coder, base,
+													candidates[i].code);
 	}
 	kept = hnsw_select_neighbours(&index->coder, candidates, count + 1,
 								  capacity, hnsw_list_fill(index->m, level));
@@ -209,8 +230,7 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 		taken |= HNSW_EDGE_TARGET(candidates[i].edge) == target;
 	}
 	*result_count = kept;
-	pfree(codes);
-	pfree(candidates);
+	end_list_work(work);
 	return taken;
 }
 
@@ -415,22 +435,16 @@ static uint32
 choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live,
 				  int level, uint32 *edges)
 {
-	int num_candidates = Min(num_live, (int) index->ef_construction);
+	int		 num_candidates = Min(num_live, (int) index->ef_construction);
+	ListWork work = begin_list_work();
 	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * num_candidates);
-	char		  *codes = palloc_extended((Size) index->geometry.code_bytes *
-											   num_candidates,
-										   MCXT_ALLOC_HUGE);
 	uint32		  *their_edges = palloc(sizeof(uint32) *
 										hnsw_list_capacity(index, level));
 	int			   count;
 
 	for (int i = 0; i < num_candidates; i++)
 	{
-		HnswCode *code = (HnswCode *) (codes +
-									   (Size) index->geometry.code_bytes * i);
-
-		hnsw_read_code(index, live[i].element, code);
-		candidates[i].code = code;
+		candidates[i].code = hnsw_copy_code(index, live[i].element);
 		candidates[i].edge = live[i].element;
 		candidates[i].distance = live[i].distance;
 	}
@@ -454,9 +468,7 @@ choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live,
 			edges[count++] = element | HNSW_PROTECTED;
 		break;
 	}
-	pfree(their_edges);
-	pfree(codes);
-	pfree(candidates);
+	end_list_work(work);
 	return count;
 }
 
@@ -623,7 +635,6 @@ bool
 hnsw_attach_element(HnswIndex *index, HnswElement element,
 					const HnswNumberSet *allowed)
 {
-	HnswCode	  *code = palloc(index->geometry.code_bytes);
 	HnswEntryPoint entry = hnsw_read_entry_point(index);
 	HnswQuery	   query;
 	HnswSearch	   search;
@@ -631,8 +642,8 @@ hnsw_attach_element(HnswIndex *index, HnswElement element,
 	/* the graph is empty, and its first element on its way */
 	if (entry.element == HNSW_NONE)
 		return false;
-	hnsw_read_code(index, element, code);
-	hnsw_query_init_from_code(&query, &index->coder, code);
+	hnsw_query_init_from_code(&query, &index->coder,
+							  hnsw_copy_code(index, element));
 	hnsw_search_init(&search, index, &query);
 	hnsw_search_from(&search, entry, 0, index->ef_construction);
 	do
@@ -694,15 +705,14 @@ link_upper_level(HnswSearch *search, HnswEntryPoint entry, HnswElement element,
 void
 hnsw_link_upper_level(HnswIndex *index, HnswElement element, int level)
 {
-	HnswCode	  *code = palloc(index->geometry.code_bytes);
 	HnswEntryPoint entry = hnsw_read_entry_point(index);
 	HnswQuery	   query;
 	HnswSearch	   search;
 
 	if (level > entry.level)
 		return;
-	hnsw_read_code(index, element, code);
-	hnsw_query_init_from_code(&query, &index->coder, code);
+	hnsw_query_init_from_code(&query, &index->coder,
+							  hnsw_copy_code(index, element));
 	hnsw_search_init(&search, index, &query);
 	link_upper_level(&search, entry, element, level);
 }
@@ -714,19 +724,19 @@ static bool
 add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live,
 			 const HnswCode *code, uint64 hash, ItemPointer tid)
 {
-	bool	  added = false;
-	HnswCode *theirs = NULL;
+	bool added = false;
 
 	for (int i = 0; i < num_live && !added; i++)
 	{
+		HnswCode *theirs;
+
 		if (live[i].hash != hash)
 			continue;
-		if (theirs == NULL)
-			theirs = palloc(index->geometry.code_bytes);
-		hnsw_read_code(index, live[i].element, theirs);
+		theirs = hnsw_copy_code(index, live[i].element);
 		if (hnsw_codes_equal(&index->coder, theirs, code))
 			added = hnsw_add_row(index, live[i].element, hash, tid) ==
 					HNSW_ROW_ADDED;
+		pfree(theirs);
 	}
 	return added;
 }
@@ -799,7 +809,7 @@ join_parent(HnswIndex *index, HnswElement element, uint32 *edges, uint32 count)
 void
 hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 {
-	HnswCode *code = palloc0(index->geometry.code_bytes);
+	HnswCode *code;
 	uint32	 *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
 	uint32	  count = 0;
 	HnswEntryPoint entry;
@@ -810,6 +820,7 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 	int			   level;
 
 	hnsw_check_dimensions(&index->coder, value);
+	code = palloc0(hnsw_encoded_bytes(&index->coder, value));
 	if (!hnsw_encode(&index->coder, value, code))
 		return;
 	hash = hnsw_value_hash(&index->coder, value);
@@ -851,13 +862,12 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 void
 hnsw_link_element(HnswIndex *index, HnswElement element)
 {
-	HnswCode  *code = palloc(index->geometry.code_bytes);
 	uint32	  *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
 	HnswQuery  query;
 	HnswSearch search;
 
-	hnsw_read_code(index, element, code);
-	hnsw_query_init_from_code(&query, &index->coder, code);
+	hnsw_query_init_from_code(&query, &index->coder,
+							  hnsw_copy_code(index, element));
 	hnsw_search_init(&search, index, &query);
 
 	for (;;)

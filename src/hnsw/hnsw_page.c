@@ -1,6 +1,6 @@
 /*
  * hnsw_page.c
- *		The metapage, the directory of extents, and reading slots of arrays.
+ *		The metapage, the directory of extents, and reading entries and lists.
  *
  * Everything here reads; changes are made by hnsw_edit.c and its callers.
  * Functions leave no lock and no pin behind unless their name says "pin".
@@ -19,6 +19,7 @@
 #include "base/compat.h"
 #include "hnsw/hnsw.h"
 #include "index/foreign.h"
+#include "types/sparsevec.h"
 
 /*
  * What the relcache keeps for an open index (rd_amcache, one chunk).
@@ -28,7 +29,6 @@ typedef struct HnswCache
 	uint32		  dimensions;
 	uint32		  m;
 	uint32		  ef_construction;
-	uint32		  code_bytes;
 	uint64		  seed;
 	VectorMetric  metric;
 	HnswEncoding  encoding;
@@ -149,6 +149,7 @@ check_metapage(Relation rel, Page page)
 {
 	HnswPageHeader	 *header = HnswPageGetHeader(page);
 	HnswMetaPageData *meta = HnswPageGetMeta(page);
+	HnswEncoding	  encoding = {0};
 	HnswElement		  next = 0;
 
 	if (vector_metapage_is_foreign(page, &pgvector_marks))
@@ -170,15 +171,21 @@ check_metapage(Relation rel, Page page)
 				 HNSW_FORMAT_VERSION),
 			 errhint("Please REINDEX it.")));
 
-	if (meta->dimensions < 1 || meta->dimensions > HNSW_MAX_BITS ||
+	encoding.kind = meta->code_kind;
+	encoding.slot_bytes = meta->code_bytes;
+	if (meta->dimensions < 1 || meta->dimensions > SPARSEVEC_MAX_DIM ||
 		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
-		meta->code_kind < HNSW_CODE_SQ8 || meta->code_kind > HNSW_CODE_BITS ||
-		meta->rotated > 1 ||
-		meta->code_bytes !=
-			hnsw_code_bytes(meta->code_kind, meta->dimensions) ||
-		meta->code_bytes > HNSW_PAGE_CAPACITY ||
+		meta->code_kind < HNSW_CODE_SQ8 ||
+		meta->code_kind > HNSW_CODE_SPARSE || meta->rotated > 1 ||
+		meta->code_bytes != hnsw_code_bytes(encoding, meta->dimensions) ||
+		(meta->code_kind != HNSW_CODE_SPARSE &&
+		 meta->dimensions > HNSW_MAX_BITS) ||
+		(meta->code_kind == HNSW_CODE_SPARSE &&
+		 (meta->code_bytes < HNSW_MIN_SLOT_BYTES ||
+		  meta->code_bytes > HNSW_MAX_SLOT_BYTES ||
+		  meta->code_bytes % sizeof(int32) != 0)) ||
 		meta->num_extents > HNSW_MAX_EXTENTS ||
 		meta->entry_level > HNSW_MAX_LEVEL)
 		report_bad_page(rel, HNSW_META_BLKNO,
@@ -203,6 +210,7 @@ check_metapage(Relation rel, Page page)
 			if (extent->first != next || extent->elements > HNSW_MAX_ELEMENT ||
 				extent->row_pages >
 					HNSW_MAX_ELEMENT / geometry.entries_per_page ||
+				extent->overflow_pages > MaxBlockNumber / 4 ||
 				(uint64) extent->first + extent->elements +
 						(uint64) extent->row_pages *
 							geometry.entries_per_page >
@@ -245,11 +253,11 @@ cache_metapage(Relation rel, Page page)
 	cache->dimensions = meta->dimensions;
 	cache->m = meta->m;
 	cache->ef_construction = meta->ef_construction;
-	cache->code_bytes = meta->code_bytes;
 	cache->seed = meta->seed;
 	cache->metric = meta->metric;
 	cache->encoding.kind = meta->code_kind;
 	cache->encoding.rotated = meta->rotated != 0;
+	cache->encoding.slot_bytes = meta->code_bytes;
 	cache->directory.num_extents = meta->num_extents;
 	hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
 	for (uint32 i = 0; i < meta->num_extents; i++)
@@ -317,8 +325,8 @@ hnsw_open(Relation rel)
 		(void) read_metapage(rel);
 	cache = rel->rd_amcache;
 	if (cache->metric != opclass.metric ||
-		(cache->encoding.kind == HNSW_CODE_BITS) !=
-			(opclass.type->kind == VALUE_BITS))
+		!hnsw_code_kind_fits(cache->encoding.kind, opclass.type->kind) ||
+		cache->dimensions > hnsw_max_dimensions(opclass.type->kind))
 		report_bad_page(rel, HNSW_META_BLKNO,
 						"It does not fit the operator class.");
 
@@ -326,7 +334,8 @@ hnsw_open(Relation rel)
 	index->m = cache->m;
 	index->ef_construction = cache->ef_construction;
 	index->seed = cache->seed;
-	hnsw_geometry_init(&index->geometry, cache->m, cache->code_bytes);
+	hnsw_geometry_init(&index->geometry, cache->m,
+					   hnsw_code_bytes(cache->encoding, cache->dimensions));
 	copy_directory(index);
 	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
 					cache->encoding);
@@ -404,9 +413,9 @@ hnsw_find_extent(HnswIndex *index, HnswElement number)
 	return extent;
 }
 
-/* The extent of an element; further rows have no list and no code. */
-static inline const HnswExtentLayout *
-find_element_extent(HnswIndex *index, HnswElement element, uint32 *offset)
+/* Further rows have no list and no code. */
+const HnswExtentLayout *
+hnsw_find_element_extent(HnswIndex *index, HnswElement element, uint32 *offset)
 {
 	const HnswExtentLayout *extent = hnsw_find_extent(index, element);
 
@@ -453,8 +462,8 @@ HnswPlace
 hnsw_list_place(HnswIndex *index, HnswElement element, int level)
 {
 	uint32					offset;
-	const HnswExtentLayout *extent = find_element_extent(index, element,
-														 &offset);
+	const HnswExtentLayout *extent = hnsw_find_element_extent(index, element,
+															  &offset);
 
 	if (level == 0)
 		return place(extent->lists, offset, index->geometry.lists_per_page);
@@ -476,8 +485,8 @@ HnswPlace
 hnsw_code_place(HnswIndex *index, HnswElement element)
 {
 	uint32					offset;
-	const HnswExtentLayout *extent = find_element_extent(index, element,
-														 &offset);
+	const HnswExtentLayout *extent = hnsw_find_element_extent(index, element,
+															  &offset);
 
 	return place(extent->codes, offset, index->geometry.codes_per_page);
 }
@@ -486,8 +495,8 @@ int
 hnsw_level(HnswIndex *index, HnswElement element)
 {
 	uint32					offset;
-	const HnswExtentLayout *extent = find_element_extent(index, element,
-														 &offset);
+	const HnswExtentLayout *extent = hnsw_find_element_extent(index, element,
+															  &offset);
 
 	return hnsw_element_level(&index->geometry, extent, index->seed, offset);
 }
@@ -542,34 +551,6 @@ hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges)
 	return count;
 }
 
-void
-hnsw_begin_code_read(HnswIndex *index, Buffer buffer)
-{
-	if (index->lock_codes)
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	hnsw_check_page(index, buffer, HNSW_PAGE_CODES);
-}
-
-void
-hnsw_end_code_read(HnswIndex *index, Buffer buffer)
-{
-	if (index->lock_codes)
-		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	ReleaseBuffer(buffer);
-}
-
-void
-hnsw_read_code(HnswIndex *index, HnswElement element, HnswCode *code)
-{
-	HnswPlace at = hnsw_code_place(index, element);
-	Buffer	  buffer = hnsw_pin_page(index, at.block);
-
-	hnsw_begin_code_read(index, buffer);
-	memcpy(code, hnsw_code_in_page(index, buffer, at.slot),
-		   index->geometry.code_bytes);
-	hnsw_end_code_read(index, buffer);
-}
-
 /* ------------------------------------------------------------------------
  * Creation
  * ------------------------------------------------------------------------
@@ -580,7 +561,7 @@ hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass)
 {
 	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), 0);
 	int32			  typmod = column->atttypmod;
-	uint32			  max = hnsw_max_dimensions(opclass);
+	uint32			  max = hnsw_max_dimensions(opclass->type->kind);
 
 	/* strings of different lengths, which bit operator classes take as well */
 	if (column->atttypid == VARBITOID)
@@ -620,7 +601,7 @@ hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 	meta->dimensions = dimensions;
 	meta->m = hnsw_option_m(rel);
 	meta->ef_construction = hnsw_option_ef_construction(rel);
-	meta->code_bytes = hnsw_code_bytes(encoding.kind, dimensions);
+	meta->code_bytes = hnsw_code_bytes(encoding, dimensions);
 	meta->code_kind = encoding.kind;
 	meta->metric = opclass->metric;
 	meta->rotated = encoding.rotated;

@@ -316,7 +316,7 @@ repaired_list(HnswRepair *repair, HnswElement element, int level,
 	int			   capacity = hnsw_list_capacity(index, level);
 	int			   max_candidates = capacity * (capacity + 1);
 	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * max_candidates);
-	HnswCode	  *base = palloc(index->geometry.code_bytes);
+	HnswCode	  *base;
 	int			   live = 0;
 	int			   num_candidates;
 	int			   kept;
@@ -337,14 +337,13 @@ repaired_list(HnswRepair *repair, HnswElement element, int level,
 	}
 
 	/* live neighbours are protected for the selection, so that they stay */
-	hnsw_read_code(index, element, base);
+	base = hnsw_copy_code(index, element);
 	for (int i = 0; i < num_candidates; i++)
 	{
-		HnswCode *code = palloc(index->geometry.code_bytes);
-
-		hnsw_read_code(index, HNSW_EDGE_TARGET(candidates[i].edge), code);
-		candidates[i].code = code;
-		candidates[i].distance = hnsw_code_distance(&index->coder, base, code);
+		candidates[i].code = hnsw_copy_code(index, HNSW_EDGE_TARGET(
+													   candidates[i].edge));
+		candidates[i].distance = hnsw_code_distance(&index->coder, base,
+													candidates[i].code);
 		if (i < live)
 			candidates[i].edge |= HNSW_PROTECTED;
 	}

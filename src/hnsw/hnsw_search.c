@@ -106,6 +106,7 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
 	search->edges = palloc(sizeof(uint32) * 2 * index->m);
 	search->hop = palloc(sizeof(HnswElement) * 2 * index->m);
 	allocate_visited(search, INITIAL_VISITED_SLOTS);
+	search->code.context = CurrentMemoryContext;
 }
 
 static inline void
@@ -131,6 +132,16 @@ make_candidate(HnswSearch *search, HnswElement element, const HnswCode *code)
 
 typedef void (*ScoreCallback)(HnswSearch *search, HnswCandidate candidate);
 
+/* Score codes that cannot be read in place, or not all of them. */
+static void
+score_loaded(HnswSearch *search, HnswElement element, const HnswCode *code,
+			 ScoreCallback accept)
+{
+	/* an element that was freed meanwhile has nothing to offer */
+	if (code != NULL)
+		accept(search, make_candidate(search, element, code));
+}
+
 /*
  * Score the elements of search->hop.  The page of the next one is pinned and
  * its code prefetched before the current one is scored.  Lists are mostly in
@@ -139,59 +150,71 @@ typedef void (*ScoreCallback)(HnswSearch *search, HnswCandidate candidate);
 static inline void
 score_hop(HnswSearch *search, int count, ScoreCallback accept)
 {
-	HnswIndex	   *index = search->index;
-	Buffer			buffer = InvalidBuffer;
-	BlockNumber		block = InvalidBlockNumber;
-	const HnswCode *code = NULL;
+	HnswIndex  *index = search->index;
+	Buffer		buffer = InvalidBuffer;
+	BlockNumber block = InvalidBlockNumber;
+	uint32		slot = 0;
+	bool		in_place = hnsw_codes_in_place(index);
+
+	search->scored += count;
+	if (index->geometry.codes_per_page == 0)
+	{
+		for (int i = 0; i < count; i++)
+			score_loaded(search, search->hop[i],
+						 hnsw_load_code(index, search->hop[i], &search->code),
+						 accept);
+		return;
+	}
 
 	for (int i = -1; i < count; i++)
 	{
-		Buffer			next_buffer = InvalidBuffer;
-		const HnswCode *next_code = NULL;
+		Buffer	  next_buffer = InvalidBuffer;
+		HnswPlace next = hnsw_no_place;
 
 		if (i + 1 < count)
 		{
-			HnswPlace at = hnsw_code_place(index, search->hop[i + 1]);
-
-			if (at.block == block)
+			next = hnsw_code_place(index, search->hop[i + 1]);
+			if (next.block == block)
 			{
 				IncrBufferRefCount(buffer);
 				next_buffer = buffer;
 			}
 			else
-				next_buffer = hnsw_pin_page(index, at.block);
-			block = at.block;
+				next_buffer = hnsw_pin_page(index, next.block);
+			block = next.block;
 			__builtin_prefetch(HnswPageGetHeader(BufferGetPage(next_buffer)));
-			next_code = hnsw_code_in_page(index, next_buffer, at.slot);
-			prefetch_code(next_code, index->geometry.code_bytes);
+			prefetch_code(hnsw_code_in_page(index, next_buffer, next.slot),
+						  index->geometry.code_slot_bytes);
 		}
-		if (i >= 0)
+		if (i >= 0 && in_place)
 		{
 			HnswCandidate candidate;
 
 			hnsw_begin_code_read(index, buffer);
-			candidate = make_candidate(search, search->hop[i], code);
+			candidate = make_candidate(search, search->hop[i],
+									   hnsw_code_in_page(index, buffer, slot));
 			hnsw_end_code_read(index, buffer);
 			accept(search, candidate);
 		}
+		else if (i >= 0)
+			score_loaded(search, search->hop[i],
+						 hnsw_assemble_code(index, search->hop[i], buffer,
+											slot, &search->code),
+						 accept);
 		buffer = next_buffer;
-		code = next_code;
+		slot = next.slot;
 	}
-	search->scored += count;
 }
 
 static HnswCandidate
 score_element(HnswSearch *search, HnswElement element)
 {
-	HnswIndex	 *index = search->index;
-	HnswPlace	  at = hnsw_code_place(index, element);
-	Buffer		  buffer = hnsw_pin_page(index, at.block);
-	HnswCandidate candidate;
+	HnswCandidate	candidate = {FLT_MAX, 0, element};
+	const HnswCode *code = hnsw_load_code(search->index, element,
+										  &search->code);
 
-	hnsw_begin_code_read(index, buffer);
-	candidate = make_candidate(search, element,
-							   hnsw_code_in_page(index, buffer, at.slot));
-	hnsw_end_code_read(index, buffer);
+	if (code != NULL)
+		candidate = make_candidate(search, element, code);
 	search->scored++;
 	return candidate;
 }

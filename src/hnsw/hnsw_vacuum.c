@@ -29,6 +29,12 @@
 #define GHOST_DIVISOR		 20
 #define SMALL_INDEX_ELEMENTS 1000
 
+/*
+ * An overflow page with less free chunks is not given to new codes, which would
+ * be scattered over many pages then.
+ */
+#define MIN_FREE_CHUNKS (HNSW_CHUNKS_PER_PAGE / 4)
+
 /* ------------------------------------------------------------------------
  * Walking the entries
  * ------------------------------------------------------------------------
@@ -320,11 +326,13 @@ restart:
 	}
 }
 
+/* A reserved entry without a row is what an insert that died has left. */
 static bool
 is_ghost(const HnswEntry *entry)
 {
 	return entry->state == HNSW_ENTRY_DYING ||
-		   (entry->state == HNSW_ENTRY_ELEMENT &&
+		   ((entry->state == HNSW_ENTRY_ELEMENT ||
+			 entry->state == HNSW_ENTRY_RESERVED) &&
 			!ItemPointerIsValid(&entry->tid) && entry->next == HNSW_NONE);
 }
 
@@ -520,6 +528,64 @@ clear_upper_lists(HnswIndex *index, HnswElement element)
 	}
 }
 
+/*
+ * Free the chunks of dying elements in an overflow page.  Returns how many free
+ * ones the page has then; none if it was never written.
+ */
+static uint32
+free_chunks(VacuumState *state, BlockNumber block)
+{
+	HnswEdit edit;
+	Page	 page;
+	uint32	 count = 0;
+
+	hnsw_edit_start(&edit, state->index);
+	hnsw_edit_lock(&edit, block, HNSW_PAGE_OVERFLOW);
+	page = hnsw_edit_peek(&edit, 0);
+	for (uint32 slot = 0; slot < HNSW_CHUNKS_PER_PAGE && page != NULL; slot++)
+	{
+		HnswChunk *chunk = (HnswChunk *) HnswPageGetSlot(page, slot,
+														 sizeof(HnswChunk));
+
+		if (chunk->in_use != 0 &&
+			hnsw_set_has(&state->repair.dying, chunk->element))
+		{
+			page = hnsw_edit_image(&edit, 0, HNSW_PAGE_OVERFLOW);
+			chunk = (HnswChunk *) HnswPageGetSlot(page, slot,
+												  sizeof(HnswChunk));
+			chunk->in_use = 0;
+		}
+		count += chunk->in_use == 0;
+	}
+	if (edit.images[0] != NULL)
+		hnsw_edit_finish(&edit);
+	else
+		hnsw_edit_abort(&edit);
+	return count;
+}
+
+/*
+ * Free what dying elements have in overflow pages, before their entries become
+ * free: so a chunk in use always has an owner.
+ */
+static void
+sweep_overflow(VacuumState *state)
+{
+	for (uint32 i = 0; i < state->index->directory->num_extents; i++)
+	{
+		/* a refresh of the directory may move it */
+		HnswExtentLayout extent = state->index->directory->extents[i];
+
+		for (BlockNumber block = extent.overflow; block < extent.end_block;
+			 block++)
+		{
+			VacuumDelayPoint();
+			if (free_chunks(state, block) >= MIN_FREE_CHUNKS)
+				hnsw_supply_page(state->index, block, HNSW_SUPPLY_CHUNKS);
+		}
+	}
+}
+
 /* Free a page's dying elements. */
 static void
 free_dying(VacuumState *state)
@@ -627,6 +693,7 @@ remove_ghosts(VacuumState *state)
 	walk_entries(state, repair_elements);
 	hnsw_rejoin_elements(&state->repair, &state->live);
 	wait_for_inserts(index);
+	sweep_overflow(state);
 	walk_entries(state, free_dying);
 	set_repairing(index, false);
 

@@ -31,6 +31,11 @@ extern Datum halfvec_negative_inner_product(PG_FUNCTION_ARGS);
 extern Datum halfvec_l2_distance(PG_FUNCTION_ARGS);
 extern Datum halfvec_cosine_distance(PG_FUNCTION_ARGS);
 extern Datum halfvec_l1_distance(PG_FUNCTION_ARGS);
+extern Datum sparsevec_l2_squared_distance(PG_FUNCTION_ARGS);
+extern Datum sparsevec_negative_inner_product(PG_FUNCTION_ARGS);
+extern Datum sparsevec_l2_distance(PG_FUNCTION_ARGS);
+extern Datum sparsevec_cosine_distance(PG_FUNCTION_ARGS);
+extern Datum sparsevec_l1_distance(PG_FUNCTION_ARGS);
 extern Datum hamming_distance(PG_FUNCTION_ARGS);
 extern Datum jaccard_distance(PG_FUNCTION_ARGS);
 
@@ -193,6 +198,59 @@ static const VectorTypeInfo bit_type_info = {
 	.hash = bit_value_hash};
 
 /* ------------------------------------------------------------------------
+ * sparsevec
+ * ------------------------------------------------------------------------
+ */
+
+static int
+sparsevec_value_dimensions(const void *value)
+{
+	return ((const SparseVector *) value)->dim;
+}
+
+static SparseArray
+sparsevec_value_sparse(const void *value)
+{
+	const SparseVector *v = value;
+	SparseArray			array = {v->indices, SPARSEVEC_VALUES(v), v->nnz};
+
+	return array;
+}
+
+static double
+sparsevec_value_distance(VectorMetric metric, const void *a, const void *b)
+{
+	switch (metric)
+	{
+		case METRIC_L2:
+			return sparsevec_l2_distance_raw(a, b);
+		case METRIC_IP:
+			return sparsevec_negative_inner_product_raw(a, b);
+		case METRIC_COSINE:
+			return sparsevec_cosine_distance_raw(a, b);
+		case METRIC_L1:
+			return sparsevec_l1_distance_raw(a, b);
+		default:
+			break;
+	}
+	pg_unreachable();
+}
+
+static uint64
+sparsevec_value_hash(const void *value, uint64 seed)
+{
+	return sparsevec_hash_raw(value, seed);
+}
+
+static const VectorTypeInfo sparsevec_type_info = {
+	.measure = "sparsevec dimensions",
+	.kind = VALUE_SPARSE,
+	.dimensions = sparsevec_value_dimensions,
+	.sparse = sparsevec_value_sparse,
+	.distance = sparsevec_value_distance,
+	.hash = sparsevec_value_hash};
+
+/* ------------------------------------------------------------------------
  * Operator classes
  * ------------------------------------------------------------------------
  */
@@ -206,6 +264,13 @@ Datum
 hnsw_halfvec_support(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_POINTER(&halfvec_type_info);
+}
+
+PG_FUNCTION_INFO_V1(hnsw_sparsevec_support);
+Datum
+hnsw_sparsevec_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(&sparsevec_type_info);
 }
 
 PG_FUNCTION_INFO_V1(hnsw_bit_support);
@@ -258,6 +323,22 @@ static const KnownOpclass known_opclasses[] = {
 	 false,
 	 halfvec_l1_distance,
 	 {&halfvec_type_info, METRIC_L1}},
+	{sparsevec_l2_squared_distance,
+	 false,
+	 sparsevec_l2_distance,
+	 {&sparsevec_type_info, METRIC_L2}},
+	{sparsevec_negative_inner_product,
+	 false,
+	 sparsevec_negative_inner_product,
+	 {&sparsevec_type_info, METRIC_IP}},
+	{sparsevec_negative_inner_product,
+	 true,
+	 sparsevec_cosine_distance,
+	 {&sparsevec_type_info, METRIC_COSINE}},
+	{sparsevec_l1_distance,
+	 false,
+	 sparsevec_l1_distance,
+	 {&sparsevec_type_info, METRIC_L1}},
 	{hamming_distance,
 	 false,
 	 hamming_distance,

@@ -6,6 +6,7 @@
 #ifndef INDEX_OPCLASS_H
 #define INDEX_OPCLASS_H
 
+#include "distance/distance.h"
 #include "utils/rel.h"
 
 /* Stored in metapages: do not renumber. */
@@ -22,7 +23,8 @@ typedef enum VectorMetric
 typedef enum VectorValueKind
 {
 	VALUE_FLOATS, /* vectors of numbers: codes are made from floats */
-	VALUE_BITS	  /* bit strings */
+	VALUE_BITS,	  /* bit strings */
+	VALUE_SPARSE  /* vectors of numbers, mostly zero */
 } VectorValueKind;
 
 /* How to read values of a type.  Values are detoasted. */
@@ -43,6 +45,9 @@ typedef struct VectorTypeInfo
 
 	/* VALUE_BITS: the bits, the last byte filled up with zeros */
 	const uint8 *(*bits)(const void *value);
+
+	/* VALUE_SPARSE: the elements, in the value itself */
+	SparseArray (*sparse)(const void *value);
 
 	/* exact distance, bit for bit that of the SQL operator */
 	double (*distance)(VectorMetric metric, const void *a, const void *b);

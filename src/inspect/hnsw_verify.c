@@ -13,7 +13,9 @@
  *	lists		edges are in range, lead to another element that is on the level
  *				and alive (or dying, while vacuum has left work), without
  *				repeats; free elements have no upper lists
- *	codes		are well formed
+ *	codes		are well formed; every chunk of an overflow page that is in use
+ *				belongs to the code of an element, and to one place of it, but
+ *				for those of inserts that failed and of dying elements
  *	reach		protected edges lead from the entry point to every element, but
  *				for those of inserts that failed, which have no visible row
  *	rows		every row of the table that the index should have is in it, under
@@ -53,9 +55,9 @@ typedef struct Verify
 	HnswNumberSet elements; /* in use */
 	HnswNumberSet chained;	/* further rows found in a chain */
 	HnswNumberSet reached;
-	MemoryContext context; /* reset for each row */
-	HnswCode	 *code;
-	HnswCode	 *expected;
+	HnswNumberSet incomplete; /* reserved or dying */
+	uint64		  num_chunks; /* that the codes of the others have */
+	MemoryContext context;	  /* reset for each row */
 } Verify;
 
 #define REPORT(verify, ...)                                         \
@@ -166,9 +168,14 @@ check_entries(Verify *verify)
 				}
 				if (n - extent->first >= extent->elements ||
 					(entry.state != HNSW_ENTRY_ELEMENT &&
-					 entry.state != HNSW_ENTRY_DYING))
+					 entry.state != HNSW_ENTRY_DYING &&
+					 entry.state != HNSW_ENTRY_RESERVED))
 					REPORT(verify, "Element %u has state %d.", n, entry.state);
-				hnsw_set_add(&verify->elements, n);
+				if (entry.state == HNSW_ENTRY_ELEMENT ||
+					entry.state == HNSW_ENTRY_DYING)
+					hnsw_set_add(&verify->elements, n);
+				if (entry.state != HNSW_ENTRY_ELEMENT)
+					hnsw_set_add(&verify->incomplete, n);
 				add_row(verify, &entry.tid, n, n);
 				check_chain(verify, n, entry.next);
 			}
@@ -206,6 +213,21 @@ check_list(Verify *verify, HnswElement element, int level)
 }
 
 static void
+check_code(Verify *verify, HnswElement element)
+{
+	HnswIndex	 *index = verify->index;
+	MemoryContext old_context = MemoryContextSwitchTo(verify->context);
+	HnswCode	 *code = hnsw_copy_code(index, element);
+	const char	 *wrong = hnsw_check_code(&index->coder, code);
+
+	if (wrong != NULL)
+		REPORT(verify, "The code of element %u is wrong: %s.", element, wrong);
+	verify->num_chunks += hnsw_code_source(index, element, code).chunks;
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(verify->context);
+}
+
+static void
 check_elements(Verify *verify)
 {
 	HnswIndex *index = verify->index;
@@ -216,23 +238,62 @@ check_elements(Verify *verify)
 			continue;
 		CHECK_FOR_INTERRUPTS();
 
-		/* the lists of dying elements are not kept up */
-		if (hnsw_read_entry(index, n).state == HNSW_ENTRY_ELEMENT)
-		{
-			for (int level = hnsw_level(index, n); level >= 0; level--)
-				check_list(verify, n, level);
-		}
-		hnsw_read_code(index, n, verify->code);
-		if (index->coder.encoding.kind == HNSW_CODE_SQ8)
-		{
-			const char *wrong = sq8_check((const Sq8Code *) verify->code,
-										  index->dimensions);
+		/* what dying elements have is not kept up */
+		if (hnsw_set_has(&verify->incomplete, n))
+			continue;
+		for (int level = hnsw_level(index, n); level >= 0; level--)
+			check_list(verify, n, level);
+		check_code(verify, n);
+	}
+}
 
-			if (wrong != NULL)
-				REPORT(verify, "The code of element %u is wrong: %s.", n,
-					   wrong);
+/*
+ * The chunks that are in use.  As each code was found complete, there is none
+ * too much if there are as many.
+ */
+static void
+check_chunks(Verify *verify)
+{
+	HnswIndex	  *index = verify->index;
+	HnswDirectory *directory = index->directory;
+	uint64		   num_chunks = 0;
+
+	for (uint32 i = 0; i < directory->num_extents; i++)
+	{
+		for (BlockNumber block = directory->extents[i].overflow;
+			 block < directory->extents[i].end_block; block++)
+		{
+			Buffer buffer = hnsw_pin_page(index, block);
+			Page   page = BufferGetPage(buffer);
+
+			CHECK_FOR_INTERRUPTS();
+			LockBuffer(buffer, BUFFER_LOCK_SHARE);
+			if (!PageIsNew(page))
+				hnsw_check_page(index, buffer, HNSW_PAGE_OVERFLOW);
+			for (uint32 slot = 0;
+				 slot < HNSW_CHUNKS_PER_PAGE && !PageIsNew(page); slot++)
+			{
+				const HnswChunk *chunk = (const HnswChunk *)
+					HnswPageGetSlot(page, slot, sizeof(HnswChunk));
+
+				if (chunk->in_use == 0 ||
+					hnsw_set_has(&verify->incomplete, chunk->element))
+					continue;
+				if (!hnsw_set_has(&verify->elements, chunk->element))
+					REPORT(verify,
+						   "Chunk %u of block %u belongs to element %u, "
+						   "which is not in use.",
+						   slot, block, chunk->element);
+				num_chunks++;
+			}
+			UnlockReleaseBuffer(buffer);
 		}
 	}
+	if (num_chunks != verify->num_chunks)
+		REPORT(verify,
+			   "Codes have " UINT64_FORMAT " chunks, but " UINT64_FORMAT
+			   " are in use.",
+			   verify->num_chunks, num_chunks);
 }
 
 /* Mark what protected edges lead to from the entry point. */
@@ -286,6 +347,7 @@ check_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 	MemoryContext old_context;
 	VerifiedRow	 *row;
 	void		 *value;
+	HnswCode	 *expected;
 	HnswEntry	  entry;
 	uint64		  hash;
 
@@ -296,8 +358,8 @@ check_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 	old_context = MemoryContextSwitchTo(verify->context);
 	value = PG_DETOAST_DATUM(values[0]);
 	hnsw_check_dimensions(&index->coder, value);
-	memset(verify->expected, 0, index->geometry.code_bytes);
-	if (hnsw_encode(&index->coder, value, verify->expected))
+	expected = palloc0(hnsw_encoded_bytes(&index->coder, value));
+	if (hnsw_encode(&index->coder, value, expected))
 	{
 		row = hash_search(verify->rows, tid, HASH_FIND, NULL);
 		if (row == NULL)
@@ -311,8 +373,8 @@ check_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 				"edges.",
 				row->element, ItemPointerGetBlockNumber(tid),
 				ItemPointerGetOffsetNumber(tid));
-		hnsw_read_code(index, row->element, verify->code);
-		if (!hnsw_codes_equal(&index->coder, verify->code, verify->expected))
+		if (!hnsw_codes_equal(&index->coder,
+							  hnsw_copy_code(index, row->element), expected))
 			REPORT(verify, "Element %u has another code than row (%u,%u).",
 				   row->element, ItemPointerGetBlockNumber(tid),
 				   ItemPointerGetOffsetNumber(tid));
@@ -373,13 +435,13 @@ hnsw_verify(PG_FUNCTION_ARGS)
 	hnsw_set_init(&verify.elements, end);
 	hnsw_set_init(&verify.chained, end);
 	hnsw_set_init(&verify.reached, end);
-	verify.code = palloc(verify.index->geometry.code_bytes);
-	verify.expected = palloc(verify.index->geometry.code_bytes);
+	hnsw_set_init(&verify.incomplete, end);
 	verify.context = AllocSetContextCreate(CurrentMemoryContext, "hnsw verify",
 										   ALLOCSET_DEFAULT_SIZES);
 
 	check_entries(&verify);
 	check_elements(&verify);
+	check_chunks(&verify);
 	check_reach(&verify);
 	index_info = BuildIndexInfo(rel);
 	index_info->ii_Unique = false;

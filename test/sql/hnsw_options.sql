@@ -39,7 +39,7 @@ SET hnsw.ef_search = 100;
 SELECT nearest('t', '<#>', '[1,0.2,1]', 3, true), nearest('t', '<+>', '[30.25,1.5,1]', 3, true);
 RESET hnsw.ef_search;
 
--- dimensions: the column needs them, and a code has to fit a page
+-- dimensions: the column needs them; codes of more than 8140 do not fit a page
 CREATE INDEX ON t USING hnsw (u vector_l2_ops);
 CREATE INDEX ON t USING hnsw ((v + v) vector_l2_ops);
 CREATE TABLE wide (id int, v vector(8140));
@@ -47,9 +47,12 @@ CREATE INDEX wide_v ON wide USING hnsw (v vector_l2_ops);
 INSERT INTO wide SELECT i, noise_vector(i, 8140, 3) FROM generate_series(1, 20) i;
 SELECT same_order('wide', '<->', 8140, 10, 2, 4);
 CREATE TABLE wider (id int, v vector(8141));
-CREATE INDEX ON wider USING hnsw (v vector_l2_ops);
-CREATE TABLE widest (id int, v vector(16000));
-CREATE INDEX ON widest USING hnsw (v vector_l2_ops);
+CREATE INDEX wider_v ON wider USING hnsw (v vector_l2_ops);
+INSERT INTO wider SELECT i, noise_vector(i, 8141, 3) FROM generate_series(1, 20) i;
+SELECT same_order('wider', '<->', 8141, 10, 2, 4);
+CREATE TABLE widest_bits (b bit(64000), more bit(64001));
+CREATE INDEX ON widest_bits USING hnsw (b bit_hamming_ops);
+CREATE INDEX ON widest_bits USING hnsw (more bit_hamming_ops);
 CREATE TABLE narrow (id int, v vector(1));
 INSERT INTO narrow SELECT i, ARRAY[i] FROM generate_series(1, 30) i;
 CREATE INDEX narrow_v ON narrow USING hnsw (v vector_l2_ops);

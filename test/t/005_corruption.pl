@@ -32,7 +32,7 @@ my $node = new_node('corruption', conf => 'max_wal_size = 1GB');
 # The offsets are those of the tables in src/hnsw/hnsw_format.h.
 my %meta = (
 	magic => 0, version => 4, dimensions => 8, m => 12, ef_construction => 14, code_bytes => 16,
-	code_kind => 20, metric => 21, entry_point => 32, entry_level => 36, num_extents => 72);
+	code_kind => 20, metric => 21, entry_point => 32, entry_level => 36, num_extents => 88);
 
 sub get { my ($f, $at, $type) = @_; return unpack($type, substr($f->{bytes}, $at, length pack($type, 0))); }
 sub put { my ($f, $at, $type, @values) = @_; my $b = pack($type, @values); substr($f->{bytes}, $at, length $b) = $b; return; }
@@ -40,13 +40,13 @@ sub put { my ($f, $at, $type, @values) = @_; my $b = pack($type, @values); subst
 sub get_meta { my ($f, $field) = @_; return get($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L'); }
 sub put_meta { my ($f, $field, $value) = @_; put($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L', $value); return; }
 
-# supply 0: elements, 1: further rows; field 0 insert_block, 1 free_head,
+# supply 0: elements, 1: further rows, 2: chunks; field 0 insert_block, 1 free_head,
 # 2 fresh_block, 3 fresh_end
 sub put_supply { my ($f, $supply, $field, $value) = @_; put($f, CONTENT + 40 + 16 * $supply + 4 * $field, 'L', $value); return; }
 
-# field 0 first, 1 elements, 2 row_pages, 3 start
-sub get_extent { my ($f, $i, $field) = @_; return get($f, CONTENT + 80 + 16 * $i + 4 * $field, 'L'); }
-sub put_extent { my ($f, $i, $field, $value) = @_; put($f, CONTENT + 80 + 16 * $i + 4 * $field, 'L', $value); return; }
+# field 0 first, 1 elements, 2 row_pages, 3 overflow_pages, 4 start
+sub get_extent { my ($f, $i, $field) = @_; return get($f, CONTENT + 96 + 20 * $i + 4 * $field, 'L'); }
+sub put_extent { my ($f, $i, $field, $value) = @_; put($f, CONTENT + 96 + 20 * $i + 4 * $field, 'L', $value); return; }
 
 sub per_page { my ($slot_bytes) = @_; return int((BLOCK - CONTENT) / $slot_bytes); }
 sub pages { my ($slots, $per_page) = @_; return int(($slots + $per_page - 1) / $per_page); }
@@ -64,7 +64,7 @@ sub layout
 
 	$n = $elements;
 	$uppers += $n while $n = int($n / M);
-	$l{entries} = get_extent($f, $i, 3);
+	$l{entries} = get_extent($f, $i, 4);
 	$l{rows} = $l{entries} + pages($elements, per_page($l{entry_bytes}));
 	$l{lists} = $l{rows} + get_extent($f, $i, 2);
 	$l{uppers} = $l{lists} + pages($elements, per_page($l{list_bytes}));
@@ -141,11 +141,11 @@ my @cases = (
 	[ 'extent huge', sub { put_extent($_[0], 0, 1, 0x7FFFFFFD) }, $FAILS ],
 	[ 'extent without elements', sub { put_extent($_[0], 0, 1, 0) }, $FAILS ],
 	[ 'extent row pages', sub { put_extent($_[0], 1, 2, 5000000) }, $FAILS ],
-	[ 'extent at the metapage', sub { put_extent($_[0], 0, 3, 0) }, $FAILS ],
-	[ 'extent beyond the end', sub { put_extent($_[0], 0, 3, 1000000) }, $FAILS ],
-	[ 'extent beyond all blocks', sub { put_extent($_[0], 0, 3, NO_BLOCK - 3) }, $FAILS ],
-	[ 'extent at no block', sub { put_extent($_[0], 1, 3, NO_BLOCK) } ],
-	[ 'extents overlap', sub { put_extent($_[0], 1, 3, get_extent($_[0], 0, 3)) } ],
+	[ 'extent at the metapage', sub { put_extent($_[0], 0, 4, 0) }, $FAILS ],
+	[ 'extent beyond the end', sub { put_extent($_[0], 0, 4, 1000000) }, $FAILS ],
+	[ 'extent beyond all blocks', sub { put_extent($_[0], 0, 4, NO_BLOCK - 3) }, $FAILS ],
+	[ 'extent at no block', sub { put_extent($_[0], 1, 4, NO_BLOCK) } ],
+	[ 'extents overlap', sub { put_extent($_[0], 1, 4, get_extent($_[0], 0, 4)) } ],
 	[ 'entry point beyond', sub { put_meta($_[0], 'entry_point', 0x7FFFFFFE) }, $FAILS ],
 	[ 'entry point is a row', sub { put_meta($_[0], 'entry_point', (chain($_[0]))[1]) }, $FAILS ],
 	[ 'entry level', sub { put_meta($_[0], 'entry_level', 31) }, $FAILS ],

@@ -1,0 +1,460 @@
+/*
+ * hnsw_store.c
+ *		Codes on pages: where they lie, how they are read and written.
+ *
+ * There are three forms (README, "Codes on pages"):
+ *
+ *	narrow	all codes have one size that fits a page, and lie in slots of it
+ *	wide	the same for sizes that do not: slots go on from page to page
+ *	varying	slots of one size hold the beginnings, chains of chunks in overflow
+ *			pages the rest
+ *
+ * A narrow code can be read in place (hnsw_code_in_page).  Codes of other forms
+ * are put together in a buffer, page by page, so that their slots may have got
+ * another owner meanwhile; README, "What a reader may see", says who may meet
+ * that and why it does no harm.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+
+#include "hnsw/hnsw.h"
+#include "types/sparsevec.h"
+
+/* How often in a row a code may look broken before it is believed to be. */
+#define BROKEN_CODE_ATTEMPTS 3
+
+const HnswPlace hnsw_no_place = {InvalidBlockNumber, 0};
+
+static void
+report_broken_code(const HnswIndex *index, HnswElement element,
+				   const char *detail)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has a broken code of element %u",
+						   RelationGetRelationName(index->rel), element),
+					errdetail_internal("%s.", detail),
+					errhint("Please REINDEX it.")));
+}
+
+/* Room in the slot of a varying code. */
+static inline uint32
+inline_bytes(const HnswIndex *index)
+{
+	return index->geometry.code_bytes - offsetof(HnswCodeSlot, bytes);
+}
+
+/* The first byte of a wide slot: block, and bytes into the page's contents. */
+static HnswPlace
+wide_place(HnswIndex *index, HnswElement element)
+{
+	uint32					offset;
+	HnswPlace				at;
+	const HnswExtentLayout *extent = hnsw_find_element_extent(index, element,
+															  &offset);
+	uint64 start = (uint64) offset * index->geometry.code_slot_bytes;
+
+	at.block = extent->codes + start / HNSW_PAGE_CAPACITY;
+	at.slot = start % HNSW_PAGE_CAPACITY;
+	return at;
+}
+
+/* ------------------------------------------------------------------------
+ * Reading
+ * ------------------------------------------------------------------------
+ */
+
+void
+hnsw_begin_code_read(HnswIndex *index, Buffer buffer)
+{
+	if (index->lock_codes)
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	hnsw_check_page(index, buffer, HNSW_PAGE_CODES);
+}
+
+void
+hnsw_end_code_read(HnswIndex *index, Buffer buffer)
+{
+	if (index->lock_codes)
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	ReleaseBuffer(buffer);
+}
+
+static void
+reserve_buffer(HnswCodeBuffer *buffer, Size bytes)
+{
+	if (bytes <= buffer->allocated)
+		return;
+	if (buffer->bytes != NULL)
+		pfree(buffer->bytes);
+	buffer->allocated = bytes;
+	buffer->bytes = MemoryContextAlloc(buffer->context, bytes);
+}
+
+static void
+read_wide_code(HnswIndex *index, HnswElement element, char *to)
+{
+	HnswPlace at = wide_place(index, element);
+	uint32	  left = index->geometry.code_bytes;
+
+	while (left > 0)
+	{
+		Buffer buffer = hnsw_pin_page(index, at.block);
+		uint32 part = Min(left, HNSW_PAGE_CAPACITY - at.slot);
+
+		hnsw_begin_code_read(index, buffer);
+		memcpy(to, HnswPageGetSlot(BufferGetPage(buffer), at.slot, 1), part);
+		hnsw_end_code_read(index, buffer);
+		to += part;
+		left -= part;
+		at.block++;
+		at.slot = 0;
+	}
+}
+
+static bool
+is_overflow_block(HnswIndex *index, BlockNumber block)
+{
+	for (int attempt = 0; attempt < 2; attempt++)
+	{
+		const HnswDirectory *directory = index->directory;
+
+		for (uint32 i = 0; i < directory->num_extents; i++)
+		{
+			if (block >= directory->extents[i].overflow &&
+				block < directory->extents[i].end_block)
+				return true;
+		}
+		/* the index may have grown since the copy was made */
+		if (attempt == 0)
+			hnsw_refresh_directory(index);
+	}
+	return false;
+}
+
+/*
+ * Append the chunks of a code to its beginning.  False if the chain is not that
+ * of the code, or none.
+ */
+static bool
+read_chunks(HnswIndex *index, HnswElement element, uint32 stamp, HnswPlace at,
+			char *to, uint32 left)
+{
+	while (left > 0)
+	{
+		BlockNumber block = at.block;
+		Buffer		buffer;
+		Page		page;
+		bool		valid;
+
+		if (block == InvalidBlockNumber || !is_overflow_block(index, block))
+			return false;
+		buffer = hnsw_pin_page(index, block);
+		page = BufferGetPage(buffer);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		valid = !PageIsNew(page);
+		if (valid)
+			hnsw_check_page(index, buffer, HNSW_PAGE_OVERFLOW);
+		while (valid && left > 0 && at.block == block)
+		{
+			const HnswChunk *chunk = (const HnswChunk *)
+				HnswPageGetSlot(page, at.slot, sizeof(HnswChunk));
+			uint32 part = Min(left, HNSW_CHUNK_BYTES);
+
+			valid = at.slot < HNSW_CHUNKS_PER_PAGE && chunk->in_use == 1 &&
+					chunk->element == element && chunk->stamp == stamp;
+			if (!valid)
+				break;
+			memcpy(to, chunk->bytes, part);
+			to += part;
+			left -= part;
+			at = chunk->next;
+		}
+		UnlockReleaseBuffer(buffer);
+		if (!valid)
+			return false;
+	}
+	return at.block == InvalidBlockNumber;
+}
+
+/*
+ * Put a varying code together; releases the pin on the page of its slot.  False
+ * if its parts do not fit together.
+ */
+static bool
+read_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
+				  uint32 slot, HnswCodeBuffer *code)
+{
+	HnswCodeSlot		  header;
+	const HnswCodeSlot	 *in_page;
+	const HnswSparseCode *sparse;
+	uint32				  first;
+
+	in_page = (const HnswCodeSlot *) HnswPageGetSlot(
+		BufferGetPage(slot_buffer), slot, index->geometry.code_slot_bytes);
+	hnsw_begin_code_read(index, slot_buffer);
+
+	/* without a lock (R2): what was read once is not read again */
+	memcpy(&header, in_page, offsetof(HnswCodeSlot, bytes));
+	if (header.code_bytes < HNSW_SPARSE_CODE_BYTES(0) ||
+		header.code_bytes > HNSW_SPARSE_CODE_BYTES(SPARSEVEC_MAX_NNZ))
+	{
+		hnsw_end_code_read(index, slot_buffer);
+		return false;
+	}
+	first = Min(header.code_bytes, inline_bytes(index));
+	reserve_buffer(code, header.code_bytes);
+	memcpy(code->bytes, in_page->bytes, first);
+	hnsw_end_code_read(index, slot_buffer);
+
+	sparse = (const HnswSparseCode *) code->bytes;
+	return sparse->count <= SPARSEVEC_MAX_NNZ &&
+		   HNSW_SPARSE_CODE_BYTES(sparse->count) == header.code_bytes &&
+		   read_chunks(index, element, header.stamp, header.overflow,
+					   code->bytes + first, header.code_bytes - first);
+}
+
+/*
+ * The same, as often as it takes: NULL once the entry says that the element has
+ * no code any more.  An entry and its code come with one record, so that either
+ * they agree or they changed meanwhile.
+ */
+static const HnswCode *
+load_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
+				  uint32 slot, HnswCodeBuffer *code)
+{
+	BlockNumber block = BufferGetBlockNumber(slot_buffer);
+	HnswEntry	last = {0};
+	int			attempts = 0;
+
+	while (!read_varying_code(index, element, slot_buffer, slot, code))
+	{
+		HnswEntry entry = hnsw_read_entry(index, element);
+
+		CHECK_FOR_INTERRUPTS();
+		if (entry.state != HNSW_ENTRY_ELEMENT)
+			return NULL;
+		if (attempts > 0 && entry.chain_version != last.chain_version)
+			attempts = 0;
+		last = entry;
+		if (++attempts == BROKEN_CODE_ATTEMPTS)
+			report_broken_code(index, element,
+							   "Its parts do not fit together");
+		slot_buffer = hnsw_pin_page(index, block);
+	}
+	return (const HnswCode *) code->bytes;
+}
+
+const HnswCode *
+hnsw_assemble_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
+				   uint32 slot, HnswCodeBuffer *code)
+{
+	return load_varying_code(index, element, slot_buffer, slot, code);
+}
+
+const HnswCode *
+hnsw_load_code(HnswIndex *index, HnswElement element, HnswCodeBuffer *code)
+{
+	HnswPlace at;
+	Buffer	  buffer;
+
+	if (index->geometry.codes_per_page == 0)
+	{
+		reserve_buffer(code, index->geometry.code_bytes);
+		read_wide_code(index, element, code->bytes);
+		return (const HnswCode *) code->bytes;
+	}
+
+	at = hnsw_code_place(index, element);
+	buffer = hnsw_pin_page(index, at.block);
+	if (hnsw_codes_vary(index->coder.encoding))
+		return load_varying_code(index, element, buffer, at.slot, code);
+
+	reserve_buffer(code, index->geometry.code_bytes);
+	hnsw_begin_code_read(index, buffer);
+	memcpy(code->bytes, hnsw_code_in_page(index, buffer, at.slot),
+		   index->geometry.code_bytes);
+	hnsw_end_code_read(index, buffer);
+	return (const HnswCode *) code->bytes;
+}
+
+HnswCode *
+hnsw_copy_code(HnswIndex *index, HnswElement element)
+{
+	HnswCodeBuffer buffer = {.context = CurrentMemoryContext};
+
+	if (hnsw_load_code(index, element, &buffer) == NULL)
+		report_broken_code(index, element, "It is not in use");
+	if (hnsw_codes_vary(index->coder.encoding))
+	{
+		const char *wrong = hnsw_check_code(&index->coder,
+											(HnswCode *) buffer.bytes);
+
+		if (wrong != NULL)
+			report_broken_code(index, element, wrong);
+	}
+	return (HnswCode *) buffer.bytes;
+}
+
+/* ------------------------------------------------------------------------
+ * Writing
+ * ------------------------------------------------------------------------
+ */
+
+/* All parts of a varying code have its stamp: the hash of its bytes. */
+HnswCodeSource
+hnsw_code_source(const HnswIndex *index, HnswElement element,
+				 const HnswCode *code)
+{
+	HnswCodeSource source;
+
+	source.element = element;
+	source.bytes = (const char *) code;
+	source.length = hnsw_code_length(&index->coder, code);
+	source.stamp = 0;
+	source.chunks = 0;
+	if (!hnsw_codes_vary(index->coder.encoding))
+		return source;
+
+	source.stamp = hash_bytes((const unsigned char *) code, source.length);
+	if (source.length > inline_bytes(index))
+		source.chunks = (source.length - inline_bytes(index) +
+						 HNSW_CHUNK_BYTES - 1) /
+						HNSW_CHUNK_BYTES;
+	return source;
+}
+
+void
+hnsw_fill_code_slot(const HnswIndex *index, char *slot,
+					const HnswCodeSource *source, HnswPlace overflow)
+{
+	HnswCodeSlot *to = (HnswCodeSlot *) slot;
+
+	if (!hnsw_codes_vary(index->coder.encoding))
+	{
+		memcpy(slot, source->bytes, source->length);
+		return;
+	}
+	to->code_bytes = source->length;
+	to->stamp = source->stamp;
+	to->overflow = overflow;
+	memcpy(to->bytes, source->bytes, Min(source->length, inline_bytes(index)));
+}
+
+void
+hnsw_fill_chunk(const HnswIndex *index, HnswChunk *chunk,
+				const HnswCodeSource *source, uint32 number, HnswPlace next)
+{
+	uint32 start = inline_bytes(index) + number * HNSW_CHUNK_BYTES;
+
+	chunk->element = source->element;
+	chunk->stamp = source->stamp;
+	chunk->next = next;
+	chunk->in_use = 1;
+	memcpy(chunk->bytes, source->bytes + start,
+		   Min(source->length - start, HNSW_CHUNK_BYTES));
+}
+
+/* Write a wide code, up to four pages a record. */
+static void
+write_wide_code(HnswIndex *index, const HnswCodeSource *source)
+{
+	HnswPlace	at = wide_place(index, source->element);
+	const char *from = source->bytes;
+	uint32		left = source->length;
+
+	while (left > 0)
+	{
+		HnswEdit edit;
+
+		hnsw_edit_start(&edit, index);
+		while (left > 0 && edit.num_pages < HNSW_EDIT_MAX_PAGES)
+		{
+			uint32 part = Min(left, HNSW_PAGE_CAPACITY - at.slot);
+			int	   page = hnsw_edit_lock(&edit, at.block, HNSW_PAGE_CODES);
+
+			memcpy(HnswPageGetSlot(hnsw_edit_image(&edit, page,
+												   HNSW_PAGE_CODES),
+								   at.slot, 1),
+				   from, part);
+			from += part;
+			left -= part;
+			at.block++;
+			at.slot = 0;
+		}
+		hnsw_edit_finish(&edit);
+	}
+}
+
+/* Free chunks of a locked overflow page (NULL: never written), ascending. */
+static uint32
+find_free_chunks(Page page, uint32 wanted, uint32 *slots)
+{
+	uint32 count = 0;
+
+	for (uint32 slot = 0; slot < HNSW_CHUNKS_PER_PAGE && count < wanted;
+		 slot++)
+	{
+		if (page == NULL ||
+			((HnswChunk *) HnswPageGetSlot(page, slot, sizeof(HnswChunk)))
+					->in_use == 0)
+			slots[count++] = slot;
+	}
+	return count;
+}
+
+/*
+ * Write what the slot has no room for, from the end to the beginning, so that
+ * each chunk knows the next one; as many chunks as a page has room for with one
+ * record.  Returns the first one.
+ */
+static HnswPlace
+write_chunks(HnswIndex *index, const HnswCodeSource *source)
+{
+	HnswPlace	next = hnsw_no_place;
+	BlockNumber block = InvalidBlockNumber;
+	uint32		left = source->chunks;
+
+	while (left > 0)
+	{
+		uint32	 slots[HNSW_CHUNKS_PER_PAGE];
+		HnswEdit edit;
+		uint32	 count;
+		int		 page;
+
+		block = hnsw_insert_block(index, HNSW_SUPPLY_CHUNKS, block);
+		hnsw_edit_start(&edit, index);
+		page = hnsw_edit_lock(&edit, block, HNSW_PAGE_OVERFLOW);
+		count = find_free_chunks(hnsw_edit_peek(&edit, page), left, slots);
+		if (count == 0)
+		{
+			hnsw_edit_abort(&edit);
+			continue;
+		}
+		while (count > 0)
+		{
+			uint32 slot = slots[--count];
+
+			hnsw_fill_chunk(index,
+							(HnswChunk *) HnswPageGetSlot(
+								hnsw_edit_image(&edit, page,
+												HNSW_PAGE_OVERFLOW),
+								slot, sizeof(HnswChunk)),
+							source, --left, next);
+			next.block = block;
+			next.slot = slot;
+		}
+		hnsw_edit_finish(&edit);
+	}
+	return next;
+}
+
+HnswPlace
+hnsw_write_code_parts(HnswIndex *index, const HnswCodeSource *source)
+{
+	if (index->geometry.codes_per_page > 0)
+		return write_chunks(index, source);
+	write_wide_code(index, source);
+	return hnsw_no_place;
+}
