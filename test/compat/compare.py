@@ -4,10 +4,16 @@
     compare.py schedule
         Print the schedule for pg_regress, without the scripts left out.
 
-    compare.py check RESULTS_DIR CATALOG LIBRARY
+    compare.py check RESULTS_DIR CATALOG LIBRARY VERSION
         Compare pg_regress's results statement by statement, the output of
         catalog.sql line by line and the symbols of the shared library with
-        the files next to this program, and print TAP.
+        the files next to this program, and print TAP.  VERSION is the major
+        version of PostgreSQL.
+
+    compare.py record RESULTS_DIR
+        Print the statements whose results differ from those of the files in
+        expected/, but for those that may differ: VERSION.txt of another
+        version, when the results are pgvector's.
 
 A difference passes when its statement says "-- may differ", or when
 differences.txt lists it.  A listed difference that is gone fails, so that the
@@ -19,7 +25,11 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+DISABLED = re.compile(r" +Disabled: true$")
 LEFT_OUT = re.compile(r"left out until /(.*)/$")
+
+# The version of PostgreSQL that the files in expected/ are of.
+RECORDED = "15"
 
 # What differences.txt names beside the scripts.
 CATALOG, SYMBOLS = "catalog.txt", "symbols.txt"
@@ -148,18 +158,70 @@ def segments(script, out):
     return result, None
 
 
-def check_script(test, results_dir, differences):
-    report = Report(test)
-    script = input_lines(test)
+def without_disabled(output):
+    """Output without EXPLAIN's lines "Disabled", which 18 has brought."""
+    body = [x for x in output[2:-1] if not DISABLED.match(x)]
+    if len(body) == len(output[2:-1]):
+        return output
+    width = max([len("QUERY PLAN")] + [len(x) - 1 for x in body])
+    return ([" " + "QUERY PLAN".rjust(len("QUERY PLAN") + (width - len("QUERY PLAN")) // 2).ljust(width) + " ",
+             "-" * (width + 2)] + body + ["(%s)" % plural(len(body), "row")])
+
+
+def expected_segments(script, test):
     expected, error = segments(script, read_lines("expected", test + ".out"))
     if error:
         sys.exit("%s: expected output does not fit: %s" % (test, error))
+    return expected
+
+
+def actual_segments(script, test, results_dir):
     path = os.path.join(results_dir, test + ".out")
-    actual = []
-    if os.path.exists(path):
-        actual, error = segments(script, read_lines(path))
-    else:
-        error = "there is no result"
+    if not os.path.exists(path):
+        return [], "there is no result"
+    actual, error = segments(script, read_lines(path))
+    return [without_disabled(x) for x in actual], error
+
+
+def read_version(version):
+    """What differs in another version: {(script, line number): (line, output)}."""
+    result, output = {}, None
+    for number, line in enumerate(read_lines("expected", version + ".txt"), 1):
+        entry = re.match(r"(\w+):(\d+): (.*)", line)
+        if line.startswith("\t") and output is not None:
+            output.append(line[1:])
+        elif entry:
+            output = []
+            result[entry.group(1), int(entry.group(2))] = (entry.group(3), output)
+        elif line and not line.startswith("#"):
+            sys.exit("expected/%s.txt:%d: neither an entry nor its output" % (version, number))
+    return result
+
+
+def record(results_dir):
+    for test in scheduled():
+        script = input_lines(test)
+        expected = expected_segments(script, test)
+        actual, error = actual_segments(script, test, results_dir)
+        if error:
+            sys.exit("%s: %s" % (test, error))
+        for number, (line, old, new) in enumerate(zip(script, expected, actual), 1):
+            if old != new and "-- may differ" not in line:
+                print("\n%s:%d: %s" % (test, number, line))
+                for output in new:
+                    print("\t" + output)
+
+
+def check_script(test, results_dir, version, differences):
+    report = Report(test)
+    script = input_lines(test)
+    expected = expected_segments(script, test)
+    for (name, number), (line, output) in version.items():
+        if name == test:
+            if number > len(script) or script[number - 1] != line:
+                sys.exit("%s: line %d is another one than recorded for this version" % (test, number))
+            expected[number - 1] = output
+    actual, error = actual_segments(script, test, results_dir)
     if error:
         report.problem("%s: %s" % (test, error))
 
@@ -209,8 +271,9 @@ def library_symbols(library):
     return {name for name in names if "pg_finfo_" + name in names}
 
 
-def check(results_dir, catalog, library):
+def check(results_dir, catalog, library, version):
     differences = Differences()
+    version = {} if version == RECORDED else read_version(version)
     have = set(read_lines(os.path.abspath(catalog)))
     results_dir = os.path.abspath(results_dir)
     tests = scheduled()
@@ -219,7 +282,7 @@ def check(results_dir, catalog, library):
         if test in differences.left_out:
             Report.skip(test, differences.left_out[test][1])
         else:
-            check_script(test, results_dir, differences)
+            check_script(test, results_dir, version, differences)
 
     # Objects of our own change the counts of members; each member has a line too.
     lines = [x for x in read_lines(CATALOG) if x and not x.startswith("members ")]
@@ -247,8 +310,10 @@ def main():
         for test in scheduled():
             if test not in left_out:
                 print("test: " + test)
-    elif len(sys.argv) == 5 and sys.argv[1] == "check":
+    elif len(sys.argv) == 6 and sys.argv[1] == "check":
         check(*sys.argv[2:])
+    elif len(sys.argv) == 3 and sys.argv[1] == "record":
+        record(os.path.abspath(sys.argv[2]))
     else:
         sys.exit(__doc__)
 
