@@ -1,0 +1,167 @@
+/*
+ * coder.h
+ *		Values to codes, and the distances between queries, codes and values.
+ *
+ * Codes of a fixed size, for access methods that keep one next to each row.
+ */
+#ifndef INDEX_CODER_H
+#define INDEX_CODER_H
+
+#include <float.h>
+#include <math.h>
+
+#include "index/opclass.h"
+#include "quantize/rotation.h"
+#include "quantize/sq8.h"
+
+/* Stored in metapages: do not renumber. */
+typedef enum CodeKind
+{
+	CODE_SQ8 = 1,	/* 8 bits a dimension, see quantize/sq8.h */
+	CODE_FLOAT = 2, /* float4 a dimension */
+	CODE_BITS = 3	/* a bit a dimension, as in the value */
+} CodeKind;
+
+/*
+ * How an index encodes vectors.  Both fields are in the metapage, chosen when
+ * the index is built.
+ */
+typedef struct CodeEncoding
+{
+	CodeKind kind;
+	bool	 rotated; /* only CODE_SQ8 */
+} CodeEncoding;
+
+/* A code: Sq8Code, float[dimensions] or bits, as the encoding says. */
+typedef struct VectorCode VectorCode;
+
+/* Bytes of a code, a multiple of 4. */
+extern uint32 coder_code_bytes(CodeKind kind, uint32 dimensions);
+
+/*
+ * The encoding for vectors like these: `count` values, which may be 0, whose
+ * codes have at most so many bytes.  Allocates in the current memory context.
+ */
+extern CodeEncoding coder_choose_encoding(const VectorOpclass *opclass,
+										  uint32 dimensions, uint64 seed,
+										  const void *const *values, int count,
+										  uint32 max_code_bytes);
+
+typedef struct VectorCoder
+{
+	VectorOpclass opclass;
+	CodeEncoding  encoding;
+	Sq8Metric	  metric;	/* of float codes; cosine is L2 on the sphere */
+	double		  rounding; /* of the operator against the code's distance */
+	uint32		  dimensions;
+	uint64		  seed;
+	bool		  normalize;
+	Rotation	  rotation; /* if encoding.rotated */
+	float		 *floats;	/* work space */
+} VectorCoder;
+
+typedef struct CoderQuery
+{
+	const VectorCoder *coder;
+	const void		  *value;  /* detoasted value; NULL: no order wanted */
+	const float		  *floats; /* what its code would be made of */
+	const uint8		  *bits;   /* the same for CODE_BITS */
+	Sq8Query		   sq8;	   /* CODE_SQ8 */
+} CoderQuery;
+
+/* Set up for an opclass; allocates in the current memory context. */
+extern void coder_init(VectorCoder *coder, const VectorOpclass *opclass,
+					   uint32 dimensions, uint64 seed, CodeEncoding encoding);
+
+/*
+ * The floats that a value's code is made of, in the value itself or in work:
+ * normalized and rotated, as the metric and the encoding say.  NULL if the
+ * value is not indexed: a zero vector has no direction, so cosine leaves it
+ * out.  loss: how far they may be from those of the value.
+ */
+extern const float *coder_floats(const VectorCoder *coder, const void *value,
+								 float *work, double *loss);
+
+/* Encode such floats, or decode what became of them. */
+extern void coder_encode_floats(const VectorCoder *coder, const float *x,
+								double loss, VectorCode *code);
+extern void coder_decode(const VectorCoder *coder, const VectorCode *code,
+						 float *x);
+
+/*
+ * Rotate dim floats in place.  Returns a bound of what rounding may have
+ * changed; where rotated values leave the range of floats, they are cut and
+ * nothing is known.
+ */
+extern double coder_rotate(const Rotation *rotation, float *x);
+
+/*
+ * Prepare a query; memory comes from the current context.  value is kept by
+ * reference; NULL or a zero vector under cosine give a query without order.
+ */
+extern void coder_query_init(CoderQuery *query, VectorCoder *coder,
+							 const void *value);
+
+/* Raise pgvector's error unless the value has the index's dimensions. */
+extern void coder_check_dimensions(const VectorCoder *coder,
+								   const void		 *value);
+
+/* The exact distance that the SQL operator gives. */
+extern double coder_exact_distance(const CoderQuery *query, const void *value);
+
+/* Bounds of coder_exact_distance from an estimate and the bound of its error. */
+extern double coder_lower_bound(const VectorCoder *coder, float estimate,
+								float error);
+extern double coder_upper_bound(const VectorCoder *coder, float estimate,
+								float error);
+
+/*
+ * Distances of codes that are the values themselves, in the unit of the codes'
+ * metric; never NaN.
+ */
+extern float coder_float_distance(const VectorCoder *coder, const float *a,
+								  const float *b);
+extern float coder_bits_distance(const VectorCoder *coder, const uint8 *a,
+								 const uint8 *b);
+
+/*
+ * Bound of their error, beyond the operator's rounding: where floats under- or
+ * overflow the operator computes in double, and nothing is known.
+ */
+static inline float
+coder_value_error(float distance)
+{
+	if (unlikely(fabsf(distance) < 1e-15f))
+		return 1e-15f;
+	return unlikely(fabsf(distance) > 1e37f) ? INFINITY : 0;
+}
+
+/*
+ * Estimated distance between a query and a code, in the unit of the codes'
+ * metric, and a bound of its error; never NaN.
+ */
+static inline float
+coder_query_distance(const CoderQuery *query, const VectorCode *code,
+					 float *error)
+{
+	float distance;
+
+	switch (query->coder->encoding.kind)
+	{
+		case CODE_SQ8:
+			*error = sq8_error_bound(&query->sq8, (const Sq8Code *) code);
+			return sq8_query_distance(&query->sq8, (const Sq8Code *) code);
+		case CODE_FLOAT:
+			distance = coder_float_distance(query->coder, query->floats,
+											(const float *) code);
+			*error = coder_value_error(distance);
+			return distance;
+		case CODE_BITS:
+			*error = 0;
+			return coder_bits_distance(query->coder, query->bits,
+									   (const uint8 *) code);
+	}
+	pg_unreachable();
+}
+
+#endif /* INDEX_CODER_H */

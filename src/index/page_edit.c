@@ -1,0 +1,93 @@
+/*
+ * page_edit.c
+ *		Changes of up to four pages as one generic WAL record.
+ */
+#include "postgres.h"
+
+#include "index/page_edit.h"
+#include "index/page_pin.h"
+
+void
+page_edit_start(PageEdit *edit, Relation rel, bool building)
+{
+	edit->rel = rel;
+	edit->building = building;
+	edit->xlog = NULL;
+	edit->num_pages = 0;
+}
+
+int
+page_edit_adopt(PageEdit *edit, Buffer buffer)
+{
+	int n = edit->num_pages++;
+
+	Assert(n < MAX_GENERIC_XLOG_PAGES);
+	edit->buffers[n] = buffer;
+	edit->images[n] = NULL;
+	return n;
+}
+
+int
+page_edit_lock(PageEdit *edit, BlockNumber block)
+{
+	Buffer buffer = index_pin_page(edit->rel, block);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	return page_edit_adopt(edit, buffer);
+}
+
+Page
+page_edit_image(PageEdit *edit, int page)
+{
+	Page current = BufferGetPage(edit->buffers[page]);
+
+	if (edit->images[page] != NULL)
+		return edit->images[page];
+
+	if (edit->building)
+		edit->images[page] = current;
+	else
+	{
+		if (edit->xlog == NULL)
+			edit->xlog = GenericXLogStart(edit->rel);
+		/* a page's first record is a full image: replay may find it missing */
+		edit->images[page] = GenericXLogRegisterBuffer(
+			edit->xlog, edit->buffers[page],
+			PageIsNew(current) ? GENERIC_XLOG_FULL_IMAGE : 0);
+	}
+	return edit->images[page];
+}
+
+static void
+release_pages(PageEdit *edit)
+{
+	for (int i = 0; i < edit->num_pages; i++)
+		UnlockReleaseBuffer(edit->buffers[i]);
+	edit->num_pages = 0;
+	edit->xlog = NULL;
+}
+
+void
+page_edit_finish(PageEdit *edit)
+{
+	if (edit->xlog != NULL)
+		GenericXLogFinish(edit->xlog);
+	else if (edit->building)
+	{
+		for (int i = 0; i < edit->num_pages; i++)
+		{
+			if (edit->images[i] != NULL)
+				MarkBufferDirty(edit->buffers[i]);
+		}
+	}
+	release_pages(edit);
+}
+
+void
+page_edit_abort(PageEdit *edit)
+{
+	Assert(!edit->building || edit->num_pages == 0 || edit->images[0] == NULL);
+	if (edit->xlog != NULL)
+		GenericXLogAbort(edit->xlog);
+	release_pages(edit);
+}
