@@ -538,6 +538,5 @@ extern void hnsw_cost_estimate(struct PlannerInfo *root,
 							   double *pages);
 
 /* hnsw_validate.c */
-extern bool hnsw_validate(Oid opclass_oid);
 
 #endif /* HNSW_H */

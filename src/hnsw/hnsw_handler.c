@@ -26,6 +26,17 @@ hnsw_property(Oid index_oid, int attno, IndexAMProperty property,
 	return true;
 }
 
+static bool
+hnsw_validate(Oid opclass_oid)
+{
+	static const VectorSupportFunction functions[] = {SUPPORT_DISTANCE,
+													  SUPPORT_NORM,
+													  SUPPORT_TYPE};
+
+	return vector_opclass_validate(opclass_oid, "hnsw", functions,
+								   lengthof(functions));
+}
+
 PG_FUNCTION_INFO_V1(hnswhandler);
 Datum
 hnswhandler(PG_FUNCTION_ARGS)

@@ -280,6 +280,20 @@ hnsw_bit_support(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(&bit_type_info);
 }
 
+PG_FUNCTION_INFO_V1(ivfflat_halfvec_support);
+Datum
+ivfflat_halfvec_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(&halfvec_type_info);
+}
+
+PG_FUNCTION_INFO_V1(ivfflat_bit_support);
+Datum
+ivfflat_bit_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(&bit_type_info);
+}
+
 /*
  * The operator classes we know, by their support functions: the distance, and
  * whether there is a norm.  `ordering` implements the operator that they order

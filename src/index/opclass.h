@@ -74,9 +74,27 @@ extern void vector_opclass_lookup(Relation index, VectorOpclass *opclass);
  */
 extern void vector_opclass_check_operator(Relation index);
 
-/* Support functions of both access methods' operator classes. */
+/*
+ * Support functions of both access methods' operator classes.  ivfflat has two
+ * more in between, a distance and a norm for k-means, and the type is the
+ * fifth; they are there for the catalog's sake.
+ */
 #define VECTOR_DISTANCE_PROC 1
 #define VECTOR_NORM_PROC	 2
 #define VECTOR_TYPE_PROC	 3
+
+typedef enum VectorSupportFunction
+{
+	SUPPORT_DISTANCE, /* (type, type) -> float8 */
+	SUPPORT_NORM,	  /* (type) -> float8 */
+	SUPPORT_TYPE	  /* (internal) -> internal */
+} VectorSupportFunction;
+
+/*
+ * amvalidate of an access method with those support functions, from 1 on.
+ */
+extern bool vector_opclass_validate(Oid opclass_oid, const char *method,
+									const VectorSupportFunction *functions,
+									int num_functions);
 
 #endif /* INDEX_OPCLASS_H */

@@ -1,6 +1,6 @@
 /*
- * hnsw_validate.c
- *		Is an operator class one that hnsw can use?
+ * opclass_validate.c
+ *		Is an operator class one that an access method of ours can use?
  *
  * Looks at catalogs only.  What is wrong is reported as INFO, everything in
  * one go; the caller decides what follows from it.
@@ -19,19 +19,22 @@
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
-#include "hnsw/hnsw.h"
+#include "index/opclass.h"
 
 #define ORDER_STRATEGY 1
 
 typedef struct Validation
 {
-	Oid	  family;
-	Oid	  type; /* of the class's values */
-	char *class_name;
-	char *family_name;
-	bool  has_operator; /* of that type */
-	bool  has_distance;
-	bool  valid;
+	const char					*method; /* name of the access method */
+	const VectorSupportFunction *functions;
+	int							 num_functions;
+	Oid							 family;
+	Oid							 type; /* of the class's values */
+	char						*class_name;
+	char						*family_name;
+	bool						 has_operator; /* of that type */
+	bool						 has_distance;
+	bool						 valid;
 } Validation;
 
 static void pg_attribute_printf(2, 3)
@@ -59,7 +62,7 @@ static void pg_attribute_printf(2, 3)
 		(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 		 errmsg(
 			 "operator class \"%s\" of family \"%s\" is not valid for access method \"%s\"",
-			 v->class_name, v->family_name, "hnsw"),
+			 v->class_name, v->family_name, v->method),
 		 errdetail_internal("%s", detail.data)));
 	pfree(detail.data);
 }
@@ -69,7 +72,7 @@ check_function(Validation *v, Form_pg_amproc entry)
 {
 	const char *function = format_procedure(entry->amproc);
 	Oid			type = entry->amproclefttype;
-	bool		fits;
+	bool		fits = false;
 
 	if (entry->amprocrighttype != type)
 	{
@@ -80,29 +83,30 @@ check_function(Validation *v, Form_pg_amproc entry)
 		return;
 	}
 
-	switch (entry->amprocnum)
+	if (entry->amprocnum < 1 || entry->amprocnum > v->num_functions)
 	{
-		case VECTOR_DISTANCE_PROC:
+		report_invalid(
+			v, "There is no support function %d, but %s is declared as one.",
+			entry->amprocnum, function);
+		return;
+	}
+	switch (v->functions[entry->amprocnum - 1])
+	{
+		case SUPPORT_DISTANCE:
 			fits = check_amproc_signature(entry->amproc, FLOAT8OID, true, 2, 2,
 										  type, type);
-			if (type == v->type)
-				v->has_distance = true;
 			break;
-		case VECTOR_NORM_PROC:
+		case SUPPORT_NORM:
 			fits = check_amproc_signature(entry->amproc, FLOAT8OID, true, 1, 1,
 										  type);
 			break;
-		case VECTOR_TYPE_PROC:
+		case SUPPORT_TYPE:
 			fits = check_amproc_signature(entry->amproc, INTERNALOID, true, 1,
 										  1, INTERNALOID);
 			break;
-		default:
-			report_invalid(
-				v,
-				"There is no support function %d, but %s is declared as one.",
-				entry->amprocnum, function);
-			return;
 	}
+	if (entry->amprocnum == VECTOR_DISTANCE_PROC && type == v->type)
+		v->has_distance = true;
 
 	if (!fits)
 		report_invalid(
@@ -167,13 +171,18 @@ check_family_members(Validation *v)
 }
 
 /*
- * hnsw_validate -- check all entries of an operator class's family, and that
- * the class has what it needs.
+ * vector_opclass_validate -- check all entries of an operator class's family,
+ * and that the class has what it needs.
  */
 bool
-hnsw_validate(Oid opclass_oid)
+vector_opclass_validate(Oid opclass_oid, const char *method,
+						const VectorSupportFunction *functions,
+						int							 num_functions)
 {
-	Validation		v = {.valid = true};
+	Validation		v = {.method = method,
+						 .functions = functions,
+						 .num_functions = num_functions,
+						 .valid = true};
 	HeapTuple		class_tuple;
 	HeapTuple		family_tuple;
 	Form_pg_opclass class_form;
