@@ -26,7 +26,7 @@ DEPS = $(OBJS:.o=.d) $(OBJS:.o=.bc.d)
 # The install script is its parts in this order, one part a module: first what
 # pgvector's catalog has as well, then what is ours alone.
 SQL_SCRIPT = sql/$(EXTENSION)--$(EXTVERSION).sql
-CONTRACT_PARTS = sql/types.sql sql/hnsw.sql
+CONTRACT_PARTS = sql/types.sql sql/hnsw.sql sql/ivfflat.sql
 OWN_PARTS = sql/types_own.sql sql/inspect.sql sql/comments.sql
 
 # From pgvector's catalog, which is the same in all of these versions, to ours.

@@ -7,6 +7,8 @@ COMMENT ON TYPE halfvec IS 'vector of half-precision elements';
 COMMENT ON TYPE sparsevec IS 'float4 elements of a vector that are not zero';
 COMMENT ON ACCESS METHOD hnsw IS 'approximate nearest neighbour search in a navigable graph';
 COMMENT ON FUNCTION hnswhandler(internal) IS 'hnsw index access method handler';
+COMMENT ON ACCESS METHOD ivfflat IS 'approximate nearest neighbour search in lists around centroids';
+COMMENT ON FUNCTION ivfflathandler(internal) IS 'ivfflat index access method handler';
 
 -- Input and output
 
@@ -184,4 +186,5 @@ COMMENT ON OPERATOR > (sparsevec, sparsevec) IS 'greater than';
 
 COMMENT ON FUNCTION hnsw_halfvec_support(internal) IS 'hnsw support';
 COMMENT ON FUNCTION hnsw_bit_support(internal) IS 'hnsw support';
-COMMENT ON FUNCTION hnsw_sparsevec_support(internal) IS 'hnsw support';
+COMMENT ON FUNCTION ivfflat_halfvec_support(internal) IS 'ivfflat support';
+COMMENT ON FUNCTION ivfflat_bit_support(internal) IS 'ivfflat support';

@@ -16,6 +16,7 @@
 #include "base/settings.h"
 #include "distance/distance.h"
 #include "hnsw/hnsw.h"
+#include "ivfflat/ivf.h"
 
 MODULE_MAGIC("vector", "1.0.0");
 
@@ -78,4 +79,5 @@ _PG_init(void)
 	settings_init();
 	instruction_set_init();
 	hnsw_options_init();
+	ivf_options_init();
 }

@@ -18,11 +18,48 @@ int	   hnsw_iterative_scan = HNSW_ITERATIVE_SCAN_OFF;
 int	   hnsw_max_scan_tuples = HNSW_DEFAULT_MAX_SCAN_TUPLES;
 double hnsw_scan_mem_multiplier = 1;
 
+int ivfflat_probes = 1;
+int ivfflat_iterative_scan = IVFFLAT_ITERATIVE_SCAN_OFF;
+int ivfflat_max_probes = IVFFLAT_MAX_PROBES;
+
+static const struct config_enum_entry ivfflat_iterative_scan_values[] = {
+	{"off", IVFFLAT_ITERATIVE_SCAN_OFF, false},
+	{"relaxed_order", IVFFLAT_ITERATIVE_SCAN_RELAXED, false},
+	{NULL, 0, false}};
+
 static const struct config_enum_entry iterative_scan_values[] = {
 	{"off", HNSW_ITERATIVE_SCAN_OFF, false},
 	{"relaxed_order", HNSW_ITERATIVE_SCAN_RELAXED, false},
 	{"strict_order", HNSW_ITERATIVE_SCAN_STRICT, false},
 	{NULL, 0, false}};
+
+static void
+ivfflat_settings_init(void)
+{
+	DefineCustomIntVariable(
+		"ivfflat.probes",
+		"Number of lists that a scan of an ivfflat index reads.",
+		"More lists hold more of the nearest rows and take longer.",
+		&ivfflat_probes, 1, 1, IVFFLAT_MAX_PROBES, PGC_USERSET, 0, NULL, NULL,
+		NULL);
+
+	DefineCustomEnumVariable(
+		"ivfflat.iterative_scan",
+		"How scans of ivfflat indexes go on when a query needs more rows.",
+		"With \"relaxed_order\" they read further lists, "
+		"whose rows may be nearer than those returned before; "
+		"\"off\" ends a scan after ivfflat.probes lists.",
+		&ivfflat_iterative_scan, IVFFLAT_ITERATIVE_SCAN_OFF,
+		ivfflat_iterative_scan_values, PGC_USERSET, 0, NULL, NULL, NULL);
+
+	DefineCustomIntVariable(
+		"ivfflat.max_probes",
+		"Number of lists after which an iterative scan of an ivfflat index ends.",
+		NULL, &ivfflat_max_probes, IVFFLAT_MAX_PROBES, 1, IVFFLAT_MAX_PROBES,
+		PGC_USERSET, 0, NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("ivfflat");
+}
 
 void
 settings_init(void)
@@ -56,4 +93,6 @@ settings_init(void)
 		NULL, NULL);
 
 	MarkGUCPrefixReserved("hnsw");
+
+	ivfflat_settings_init();
 }

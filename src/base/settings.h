@@ -32,6 +32,23 @@ extern int hnsw_max_scan_tuples;
 /* hnsw.scan_mem_multiplier: memory of an iterative scan, in work_mem. */
 extern double hnsw_scan_mem_multiplier;
 
+/* ivfflat.probes: lists that a scan reads. */
+extern int ivfflat_probes;
+
+#define IVFFLAT_MAX_PROBES 32768
+
+typedef enum IvfflatIterativeScan
+{
+	IVFFLAT_ITERATIVE_SCAN_OFF,
+	IVFFLAT_ITERATIVE_SCAN_RELAXED /* rows may come out of order */
+} IvfflatIterativeScan;
+
+/* ivfflat.iterative_scan: IvfflatIterativeScan. */
+extern int ivfflat_iterative_scan;
+
+/* ivfflat.max_probes: lists that an iterative scan reads. */
+extern int ivfflat_max_probes;
+
 /* Define the settings; once, from _PG_init. */
 extern void settings_init(void);
 

@@ -1,0 +1,344 @@
+/*
+ * ivf.h
+ *		What the parts of the ivfflat access method share.
+ *
+ * README has the rules for locks, WAL and rewriting of lists that the comments
+ * here cite by number.
+ */
+#ifndef IVF_H
+#define IVF_H
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "nodes/execnodes.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+#include "base/compat.h"
+#include "index/coder.h"
+#include "index/page_edit.h"
+#include "ivfflat/ivf_code.h"
+#include "ivfflat/ivf_format.h"
+
+/* The option "lists"; the range is that of pgvector. */
+#define IVF_MIN_LISTS 1
+
+typedef struct IvfOptions
+{
+	int32 vl_len_;
+	int	  lists; /* 0: not given */
+} IvfOptions;
+
+/* ivf_options.c */
+extern void	  ivf_options_init(void);
+extern bytea *ivf_reloptions(Datum reloptions, bool validate);
+extern int	  ivf_option_lists(Relation index);
+
+/*
+ * The number of lists for so many rows: the option, or from the rows if it is
+ * 0.
+ */
+extern uint32 ivf_lists_for_rows(uint32 lists_option, double rows);
+
+/* ------------------------------------------------------------------------
+ * ivf_page.c: the metapage, opening an index, checking pages.
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * An index opened for work.  Lives in one memory context, holds no locks and
+ * no pins.
+ */
+typedef struct IvfIndex
+{
+	Relation	rel;
+	uint32		dimensions;
+	uint32		lists_option;
+	uint64		seed;
+	IvfGeometry geometry;
+	IvfCoder	coder;
+	bool		building; /* ambuild: pages are logged at the end */
+} IvfIndex;
+
+/* The parts of the metapage that change. */
+typedef struct IvfState
+{
+	uint32 num_lists;
+	uint32 epoch;
+	uint32 num_segments;
+	uint32 fresh_segment;
+	uint32 used_segments;
+	uint32 num_directory;
+	uint32 directory[IVF_MAX_DIRECTORY];
+} IvfState;
+
+extern IvfIndex *ivf_open(Relation rel);
+extern void		 ivf_forget_cache(Relation rel);
+
+/* Is it an index of pgvector, which ivf_open refuses?  See index/foreign.h. */
+extern bool ivf_made_by_pgvector(Relation rel);
+
+/* Read what changes; and whether it has changed since, from the epoch alone. */
+extern void	  ivf_read_state(IvfIndex *index, IvfState *state);
+extern uint32 ivf_read_epoch(IvfIndex *index);
+
+/* Raise ERRCODE_INDEX_CORRUPTED. */
+pg_noreturn extern void ivf_report_bad_page(Relation rel, BlockNumber block,
+											const char *detail);
+
+/* Raise it unless the page, locked, is of that kind. */
+extern void ivf_check_page(Relation rel, Buffer buffer, IvfPageKind kind);
+
+/* Initialise a page in memory, contents zero. */
+extern void ivf_init_page(Page page, IvfPageKind kind, uint32 version);
+
+/* The same for the first page of a segment. */
+extern void ivf_init_segment(const IvfGeometry *geometry, Page page,
+							 IvfSegmentState state, uint32 list,
+							 uint32 version);
+
+/*
+ * Raise it unless the page is the first one of a segment and what it says of
+ * itself is possible.
+ */
+extern void ivf_check_segment(IvfIndex *index, Buffer buffer);
+
+/* Number of a segment's list in the directory: raise it if there is none. */
+typedef struct IvfPlace
+{
+	BlockNumber block;
+	uint32		offset; /* of the list in the page's contents */
+} IvfPlace;
+
+extern IvfPlace ivf_list_place(IvfIndex *index, const IvfState *state,
+							   uint32 list);
+
+/* Number of dimensions of the indexed column; pgvector's errors. */
+extern uint32 ivf_column_dimensions(Relation			 rel,
+									const VectorOpclass *opclass);
+
+/* Create the metapage of a new index in a fork, logged if needed. */
+extern void ivf_create_metapage(Relation rel, ForkNumber fork,
+								uint32				 dimensions,
+								const VectorOpclass *opclass, uint64 seed,
+								CodeEncoding encoding);
+
+/* Change the encoding: of an index that is being built and still empty. */
+extern void ivf_set_encoding(IvfIndex *index, CodeEncoding encoding);
+
+/* ------------------------------------------------------------------------
+ * ivf_lists.c: the directory of lists.
+ * ------------------------------------------------------------------------
+ */
+
+/* A list as the directory had it, and how far it is from a query. */
+typedef struct IvfListRef
+{
+	float  distance;
+	uint32 list;
+	uint32 head;
+	uint32 version;
+} IvfListRef;
+
+typedef struct IvfRanking
+{
+	IvfListRef *lists;	   /* a heap, the nearest first */
+	uint32		num_lists; /* left in it */
+	uint32		total;
+} IvfRanking;
+
+/* All lists with their distances, as of one epoch; memory is the caller's. */
+extern void ivf_rank_lists(IvfIndex *index, const IvfListQuery *query,
+						   IvfRanking *ranking);
+
+/* Take the nearest one; there must be one. */
+extern IvfListRef ivf_next_list(IvfRanking *ranking);
+
+/*
+ * The nearest list, with its centroid (room for a code).  False if there is no
+ * list.
+ */
+extern bool ivf_nearest_list(IvfIndex *index, const IvfListQuery *query,
+							 IvfListRef *nearest, VectorCode *centroid);
+
+/*
+ * A list by its number; and its centroid and how many entries it had when it
+ * was written last, unless NULL.
+ */
+extern IvfListRef ivf_read_list(IvfIndex *index, uint32 list,
+								VectorCode *centroid, uint32 *written_entries);
+
+/*
+ * Add lists to the directory, without entries.  Nobody else may add any: this
+ * is a build, or the structure lock is held.
+ */
+extern void ivf_add_lists(IvfIndex *index, const char *centroids,
+						  uint32 count);
+
+/* Make room in the directory for more lists, under the same condition. */
+extern void ivf_reserve_lists(IvfIndex *index, uint32 more);
+
+/* Write a list into the image of its page of the directory. */
+extern void ivf_set_list(IvfIndex *index, Page image, const IvfPlace *place,
+						 const IvfListRef *ref, uint32 written_entries,
+						 const VectorCode *centroid);
+
+/* Versions never used before; returns the first one. */
+extern uint32 ivf_take_versions(IvfIndex *index, uint32 count);
+
+/* ------------------------------------------------------------------------
+ * ivf_segment.c: segments, their allocation, and entries in them.
+ * ------------------------------------------------------------------------
+ */
+
+/* An entry: a row on its way into or out of a segment. */
+typedef struct IvfEntry
+{
+	ItemPointerData	  tid;
+	const VectorCode *code;
+	const char		 *point; /* only if there are coarse codes */
+} IvfEntry;
+
+/*
+ * Take a segment out of those that are free, or add some to the file.  It
+ * becomes an open one of that list and version, with `next` behind it; or one
+ * of the directory.  Nothing leads to it yet.
+ */
+extern uint32 ivf_new_segment(IvfIndex *index, uint32 list, uint32 version,
+							  uint32 next, uint32 depth);
+extern uint32 ivf_new_directory_segment(IvfIndex *index);
+
+/*
+ * Put a new segment in front of a list, if its head and version still are the
+ * expected ones.  depth: of the new segment.
+ */
+extern bool ivf_extend_list(IvfIndex *index, const IvfListRef *expected,
+							uint32 depth);
+
+/* Let a segment take no more entries. */
+extern void ivf_close_segment(IvfIndex *index, uint32 number);
+
+/* Give a segment back, or all of a chain that belong to that version. */
+extern void ivf_free_segment(IvfIndex *index, uint32 number);
+extern void ivf_free_chain(IvfIndex *index, uint32 head, uint32 list,
+						   uint32 version);
+
+/* Pin, lock and check the first page of a segment. */
+extern Buffer ivf_lock_segment(IvfIndex *index, uint32 number, int mode);
+
+typedef enum IvfAppendResult
+{
+	IVF_APPENDED,	   /* as many as there was room for, maybe none */
+	IVF_APPEND_CLOSED, /* none, the list is being rewritten */
+	IVF_APPEND_STALE   /* none, the segment is not the list's any more */
+} IvfAppendResult;
+
+/*
+ * Append entries to the segment list->head, which must belong to that list and
+ * version; centroid is the list's, as a point.  *done says how many, *depth
+ * how many segments the list has.
+ */
+extern IvfAppendResult ivf_append(IvfIndex *index, const IvfListRef *list,
+								  const char	 *centroid,
+								  const IvfEntry *entries, uint32 count,
+								  uint32 *done, uint32 *depth);
+
+/* The contents of a segment, without coarse codes. */
+typedef struct IvfSegmentCopy
+{
+	uint32			 next;
+	uint32			 depth;
+	uint32			 count;
+	uint32			 dead;
+	ItemPointerData *tids;	/* room for a segment */
+	char			*codes; /* the same */
+} IvfSegmentCopy;
+
+extern void ivf_init_copy(IvfIndex *index, IvfSegmentCopy *copy);
+
+/* False if the segment does not belong to that list and version. */
+extern bool ivf_copy_segment(IvfIndex *index, uint32 number, uint32 list,
+							 uint32 version, IvfSegmentCopy *copy);
+
+static inline const VectorCode *
+ivf_copied_code(const IvfIndex *index, const IvfSegmentCopy *copy,
+				uint32 entry)
+{
+	return (const VectorCode *) (copy->codes +
+								 (Size) entry * index->geometry.code_bytes);
+}
+
+/* ------------------------------------------------------------------------
+ * ivf_rewrite.c: lists written anew: splits, compaction.
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * The structure lock (rule L3): whoever moves entries holds it exclusively,
+ * whoever must not miss any holds it shared.
+ */
+extern void ivf_lock_structure(IvfIndex *index, LOCKMODE mode);
+extern bool ivf_try_lock_structure(IvfIndex *index, LOCKMODE mode);
+extern void ivf_unlock_structure(IvfIndex *index, LOCKMODE mode);
+
+/* Has a list of so many segments grown too long? */
+extern bool ivf_list_is_long(IvfIndex *index, const IvfState *state,
+							 uint32 depth);
+
+/*
+ * Write a list anew without its dead entries; or split it in two, and return
+ * false if its entries cannot be told apart.  The caller holds the structure
+ * lock exclusively.
+ */
+extern bool ivf_rewrite_list(IvfIndex *index, uint32 list, bool split);
+
+/* ------------------------------------------------------------------------
+ * The rest, by file.
+ * ------------------------------------------------------------------------
+ */
+
+/* ivf_train.c */
+
+/*
+ * Centroids for that many points, an array of point_bytes each.  Returns how
+ * many there are, at most `lists` and less if there are not as many different
+ * points; their codes, an array of code_bytes each, go to `centroids`.
+ */
+extern uint32 ivf_train(IvfIndex *index, const char *points, uint32 count,
+						uint32 lists, char *centroids);
+
+/* ivf_build.c */
+extern IndexBuildResult *ivf_build(Relation heap, Relation index,
+								   IndexInfo *index_info);
+extern void				 ivf_build_empty(Relation index);
+extern char				*ivf_build_phase_name(int64 phase);
+
+/* ivf_insert.c */
+extern bool ivf_insert(Relation index, Datum *values, bool *isnull,
+					   ItemPointer heap_tid, Relation heap,
+					   IndexUniqueCheck check_unique, bool index_unchanged,
+					   IndexInfo *index_info);
+
+/* ivf_vacuum.c */
+extern IndexBulkDeleteResult *ivf_bulk_delete(IndexVacuumInfo		 *info,
+											  IndexBulkDeleteResult	 *stats,
+											  IndexBulkDeleteCallback callback,
+											  void *callback_state);
+extern IndexBulkDeleteResult *ivf_vacuum_cleanup(IndexVacuumInfo	   *info,
+												 IndexBulkDeleteResult *stats);
+
+/* ivf_scan.c */
+extern IndexScanDesc ivf_begin_scan(Relation index, int nkeys, int norderbys);
+extern void			 ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
+								ScanKey orderbys, int norderbys);
+extern bool			 ivf_get_tuple(IndexScanDesc scan, ScanDirection dir);
+extern void			 ivf_end_scan(IndexScanDesc scan);
+
+/* ivf_cost.c */
+extern void ivf_cost_estimate(struct PlannerInfo *root, struct IndexPath *path,
+							  double loop_count, Cost *startup_cost,
+							  Cost *total_cost, Selectivity *selectivity,
+							  double *correlation, double *pages);
+
+#endif /* IVF_H */

@@ -1,0 +1,558 @@
+/*
+ * ivf_build.c
+ *		CREATE INDEX and REINDEX.
+ *
+ * A sample of the table gives the centroids; then each row is appended to its
+ * list, in batches, through the same segments that inserts use.  So memory is
+ * bounded by the sample and the batch, whatever the size of the table.
+ *
+ * Nobody else sees the index meanwhile, so pages are locked only because the
+ * buffer manager wants it, and WAL gets whole pages at the end.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/tableam.h"
+#include "access/xloginsert.h"
+#include "catalog/index.h"
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "optimizer/plancat.h"
+#include "utils/backend_progress.h"
+#include "utils/memutils.h"
+#include "utils/sampling.h"
+
+#include "base/compat.h"
+#include "distance/distance.h"
+#include "ivfflat/ivf.h"
+
+/* Phases after PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE, which is 1. */
+#define PHASE_TRAIN	 2
+#define PHASE_ASSIGN 3
+#define PHASE_LOAD	 4
+
+/* Rows of the sample that decide how vectors are encoded. */
+#define ENCODING_ROWS 256
+
+/* Rows of the sample for each list, and at least. */
+#define SAMPLE_ROWS_PER_LIST 50
+#define MIN_SAMPLE_ROWS		 1000
+
+/*
+ * Blocks are chosen such that they have so many times the rows of the sample,
+ * since rows of one block are often alike.
+ */
+#define SAMPLE_SPREAD 4
+
+/* Lists of less rows are more trouble than they are worth. */
+#define MIN_ROWS_PER_LIST 8
+
+/* Rows that are assigned and appended together. */
+#define BATCH_ROWS	256
+#define BATCH_BYTES ((Size) 4 * 1024 * 1024)
+
+/*
+ * One seed for all indexes: what is random in an index depends on the table
+ * alone, so that a build can be repeated.
+ */
+#define SEED UINT64CONST(0x2545F4914F6CDD1D)
+
+char *
+ivf_build_phase_name(int64 phase)
+{
+	switch (phase)
+	{
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+			return "initializing";
+		case PHASE_TRAIN:
+			return "performing k-means";
+		case PHASE_ASSIGN:
+			return "assigning tuples";
+		case PHASE_LOAD:
+			return "loading tuples";
+		default:
+			return NULL;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * The sample
+ * ------------------------------------------------------------------------
+ */
+typedef struct Sample
+{
+	IvfIndex		  *index;
+	MemoryContext	   context;
+	void			 **values; /* detoasted */
+	uint32			   count;
+	uint32			   target;
+	double			   rows_seen;
+	double			   rows_to_skip;
+	ReservoirStateData reservoir;
+} Sample;
+
+/* A reservoir sample (Vitter's algorithm Z), detoasting only what it takes. */
+static void
+sample_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
+				bool tuple_is_alive, void *state)
+{
+	Sample		 *sample = state;
+	MemoryContext old_context;
+	uint32		  at;
+
+	if (isnull[0])
+		return;
+
+	sample->rows_seen++;
+	if (sample->count < sample->target)
+		at = sample->count++;
+	else
+	{
+		if (sample->rows_to_skip < 0)
+			sample->rows_to_skip = reservoir_get_next_S(&sample->reservoir,
+														sample->rows_seen - 1,
+														sample->target);
+		if (sample->rows_to_skip-- > 0)
+			return;
+		at = (uint32) (sample->target *
+					   sampler_random_fract(&sample->reservoir.randstate));
+		pfree(sample->values[at]);
+	}
+
+	old_context = MemoryContextSwitchTo(sample->context);
+	sample->values[at] = PG_DETOAST_DATUM_COPY(values[0]);
+	MemoryContextSwitchTo(old_context);
+	coder_check_dimensions(&sample->index->coder.fine, sample->values[at]);
+}
+
+/*
+ * Take a sample.  Returns an estimate of how many rows are to be indexed.
+ */
+static double
+take_sample(Sample *sample, Relation heap, IndexInfo *index_info)
+{
+	IvfIndex   *index = sample->index;
+	BlockNumber blocks = RelationGetNumberOfBlocks(heap);
+	BlockNumber heap_pages;
+	double		heap_rows;
+	double		all_visible;
+	double		wanted;
+	double		sampled_blocks;
+	double		read = 0;
+	Size		value_bytes = index->coder.point_bytes + MAXIMUM_ALIGNOF * 4;
+	Size		memory = (Size) maintenance_work_mem * 1024;
+	BlockSamplerData sampler;
+
+	estimate_rel_size(heap, NULL, &heap_pages, &heap_rows, &all_visible);
+	wanted = (double) ivf_lists_for_rows(index->lists_option, heap_rows) *
+			 SAMPLE_ROWS_PER_LIST;
+	wanted = Max(wanted, MIN_SAMPLE_ROWS);
+	/* the values, and the points that they become */
+	wanted = Min(wanted,
+				 memory / 2 / (value_bytes + index->coder.point_bytes));
+	sample->target = Max(wanted, 1);
+	sample->values = palloc_extended(sizeof(void *) * sample->target,
+									 MCXT_ALLOC_HUGE);
+	reservoir_init_selection_state(&sample->reservoir, sample->target);
+	sample->rows_to_skip = -1;
+	if (blocks == 0)
+		return 0;
+
+	sampled_blocks = sample->target * SAMPLE_SPREAD /
+					 Max(heap_rows / blocks, 1);
+	sampled_blocks = Min(Max(sampled_blocks, 100), blocks);
+	BlockSampler_Init(&sampler, blocks, (int) sampled_blocks,
+					  (uint32) index->seed);
+	while (BlockSampler_HasMore(&sampler))
+	{
+		BlockNumber block = BlockSampler_Next(&sampler);
+
+		CHECK_FOR_INTERRUPTS();
+		table_index_build_range_scan(heap, index->rel, index_info, false, true,
+									 false, block, 1, sample_callback, sample,
+									 NULL);
+		read++;
+	}
+	return sample->rows_seen * blocks / Max(read, 1);
+}
+
+/* Choose the encoding and the centroids, and write the lists. */
+static void
+train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "ivfflat build sample",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext index_context = MemoryContextSwitchTo(context);
+	VectorOpclass opclass = index->coder.fine.opclass;
+	Sample		  sample = {.index = index, .context = context};
+	double		  rows;
+	uint32		  lists;
+	uint32		  points = 0;
+	char		 *data;
+	char		 *centroids;
+	CodeEncoding  encoding;
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_TRAIN);
+	rows = take_sample(&sample, heap, index_info);
+	encoding = coder_choose_encoding(&opclass, index->dimensions, index->seed,
+									 (const void *const *) sample.values,
+									 Min(sample.count, ENCODING_ROWS),
+									 IVF_MAX_CODE_BYTES);
+	MemoryContextSwitchTo(index_context);
+	ivf_set_encoding(index, encoding);
+	MemoryContextSwitchTo(context);
+
+	data = palloc_extended(index->coder.point_bytes * Max(sample.count, 1),
+						   MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < sample.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		points += ivf_encode(&index->coder, sample.values[i],
+							 data + index->coder.point_bytes * points, NULL);
+		pfree(sample.values[i]);
+	}
+
+	lists = ivf_lists_for_rows(index->lists_option, rows);
+	lists = Min(lists, Max(rows / MIN_ROWS_PER_LIST, 1));
+	lists = Min(lists, points);
+	if (lists > 0)
+	{
+		centroids = palloc_extended((Size) index->geometry.code_bytes * lists,
+									MCXT_ALLOC_HUGE);
+		lists = ivf_train(index, data, points, lists, centroids);
+		ivf_add_lists(index, centroids, lists);
+	}
+	MemoryContextSwitchTo(index_context);
+	MemoryContextDelete(context);
+}
+
+/* ------------------------------------------------------------------------
+ * Loading
+ * ------------------------------------------------------------------------
+ */
+
+/* A row that waits to be appended. */
+typedef struct BatchRow
+{
+	ItemPointerData tid;
+	uint32			list;
+	uint32			row; /* of the arrays of a batch */
+} BatchRow;
+
+typedef struct Loader
+{
+	IvfIndex	 *index;
+	uint32		  num_lists;
+	IvfListRef	 *lists;	 /* as far as is known: heads may be old */
+	char		 *centroids; /* as points */
+	BatchRow	 *rows;
+	char		 *points;
+	char		 *codes;
+	uint32		  count;
+	uint32		  capacity;
+	double		  num_rows; /* rows indexed */
+	MemoryContext context;	/* of one row or batch */
+} Loader;
+
+static void
+init_loader(Loader *loader, IvfIndex *index)
+{
+	Size		row_bytes = index->coder.point_bytes + index->coder.code_bytes;
+	IvfState	state;
+	VectorCode *code = palloc(index->coder.code_bytes);
+
+	loader->index = index;
+	loader->context = AllocSetContextCreate(CurrentMemoryContext,
+											"ivfflat build batch",
+											ALLOCSET_DEFAULT_SIZES);
+	loader->capacity = Max(Min(BATCH_ROWS, BATCH_BYTES / row_bytes), 1);
+	loader->rows = palloc(sizeof(BatchRow) * loader->capacity);
+	loader->points = palloc_extended(index->coder.point_bytes *
+										 loader->capacity,
+									 MCXT_ALLOC_HUGE);
+	loader->codes = palloc_extended((Size) index->coder.code_bytes *
+										loader->capacity,
+									MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	loader->count = 0;
+
+	ivf_read_state(index, &state);
+	loader->num_lists = state.num_lists;
+	loader->lists = palloc_extended(sizeof(IvfListRef) *
+										Max(state.num_lists, 1),
+									MCXT_ALLOC_HUGE);
+	loader->centroids = palloc_extended(index->coder.point_bytes *
+											Max(state.num_lists, 1),
+										MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < state.num_lists; i++)
+	{
+		loader->lists[i] = ivf_read_list(index, i, code, NULL);
+		ivf_decode_centroid(&index->coder, code,
+							loader->centroids + index->coder.point_bytes * i);
+	}
+	pfree(code);
+}
+
+/* Append rows of one list. */
+static void
+append_rows(Loader *loader, uint32 number, const IvfEntry *entries,
+			uint32 count)
+{
+	IvfIndex   *index = loader->index;
+	IvfListRef *list = &loader->lists[number];
+	const char *centroid = loader->centroids +
+						   index->coder.point_bytes * number;
+
+	while (count > 0)
+	{
+		uint32 done = 0;
+		uint32 depth = 0;
+
+		if (list->head != IVF_NONE)
+			(void) ivf_append(index, list, centroid, entries, count, &done,
+							  &depth);
+		entries += done;
+		count -= done;
+		if (count > 0)
+		{
+			/* another worker may be faster */
+			(void) ivf_extend_list(index, list, depth + 1);
+			*list = ivf_read_list(index, number, NULL, NULL);
+		}
+	}
+}
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	const BatchRow *ra = a;
+	const BatchRow *rb = b;
+
+	if (ra->list != rb->list)
+		return ra->list < rb->list ? -1 : 1;
+	return ra->row < rb->row ? -1 : ra->row > rb->row;
+}
+
+/* Choose the lists of all rows of the batch. */
+static void
+assign_rows(Loader *loader)
+{
+	IvfIndex *index = loader->index;
+	Size	  bytes = index->coder.point_bytes;
+	bool	  bits = index->coder.fine.encoding.kind == CODE_BITS;
+
+	for (uint32 i = 0; i < loader->count; i++)
+	{
+		const char *point = loader->points + bytes * i;
+		float		least = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 c = 0; c < loader->num_lists; c++)
+		{
+			const char *centroid = loader->centroids + bytes * c;
+			float		distance =
+				  bits ? distance_kernels->hamming_bits((const uint8 *) point,
+															(const uint8 *) centroid,
+															bytes)
+						   : distance_kernels->l2sq_f32((const float *) point,
+														(const float *) centroid,
+														index->dimensions);
+
+			if (c == 0 || distance < least)
+			{
+				least = distance;
+				loader->rows[i].list = c;
+			}
+		}
+	}
+}
+
+static void
+flush_batch(Loader *loader)
+{
+	IvfIndex *index = loader->index;
+	IvfEntry *entries;
+
+	if (loader->count == 0)
+		return;
+	if (loader->num_lists == 0)
+		elog(ERROR, "index \"%s\" has no lists",
+			 RelationGetRelationName(index->rel));
+	assign_rows(loader);
+	qsort(loader->rows, loader->count, sizeof(BatchRow), compare_rows);
+	entries = palloc(sizeof(IvfEntry) * loader->count);
+	for (uint32 i = 0; i < loader->count; i++)
+	{
+		uint32 row = loader->rows[i].row;
+
+		entries[i].tid = loader->rows[i].tid;
+		entries[i].code =
+			(const VectorCode *) (loader->codes +
+								  (Size) index->coder.code_bytes * row);
+		entries[i].point = loader->points + index->coder.point_bytes * row;
+	}
+	for (uint32 i = 0, n; i < loader->count; i += n)
+	{
+		for (n = 1; i + n < loader->count &&
+					loader->rows[i + n].list == loader->rows[i].list;
+			 n++)
+			;
+		append_rows(loader, loader->rows[i].list, &entries[i], n);
+	}
+	pfree(entries);
+	loader->count = 0;
+}
+
+/*
+ * The sample had no row that can be indexed, but the table has: it makes the
+ * first list.
+ */
+static void
+add_list(Loader *loader, const char *point)
+{
+	IvfIndex *index = loader->index;
+	char	 *code = palloc0(index->coder.code_bytes);
+
+	ivf_encode_centroid(&index->coder, point, (VectorCode *) code);
+	ivf_add_lists(index, code, 1);
+	ivf_decode_centroid(&index->coder, (VectorCode *) code, loader->centroids);
+	loader->lists[0] = ivf_read_list(index, 0, NULL, NULL);
+	loader->num_lists = 1;
+	pfree(code);
+}
+
+static void
+load_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
+			  bool tuple_is_alive, void *state)
+{
+	Loader		 *loader = state;
+	IvfIndex	 *index = loader->index;
+	MemoryContext old_context;
+	const void	 *value;
+	uint32		  n = loader->count;
+	char		 *point = loader->points + index->coder.point_bytes * n;
+
+	if (isnull[0])
+		return;
+
+	CHECK_FOR_INTERRUPTS();
+	old_context = MemoryContextSwitchTo(loader->context);
+	value = PG_DETOAST_DATUM(values[0]);
+	coder_check_dimensions(&index->coder.fine, value);
+	if (ivf_encode(&index->coder, value, point,
+				   (VectorCode *) (loader->codes +
+								   (Size) index->coder.code_bytes * n)))
+	{
+		if (loader->num_lists == 0)
+			add_list(loader, point);
+		loader->rows[n].tid = *tid;
+		loader->rows[n].row = n;
+		loader->count++;
+		loader->num_rows++;
+		if (loader->count == loader->capacity)
+			flush_batch(loader);
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(loader->context);
+}
+
+/* Note in the directory how many entries the lists have got. */
+static void
+note_written_entries(IvfIndex *index)
+{
+	IvfState state;
+
+	ivf_read_state(index, &state);
+	for (uint32 number = 0; number < state.num_lists; number++)
+	{
+		IvfPlace place = ivf_list_place(index, &state, number);
+		uint32	 next = ivf_read_list(index, number, NULL, NULL).head;
+		uint32	 entries = 0;
+		PageEdit edit;
+		IvfList *list;
+
+		CHECK_FOR_INTERRUPTS();
+		while (next != IVF_NONE)
+		{
+			Buffer buffer = ivf_lock_segment(index, next, BUFFER_LOCK_SHARE);
+			const IvfSegment *segment = IvfPageGetSegment(
+				BufferGetPage(buffer));
+
+			entries += segment->count;
+			next = segment->next;
+			UnlockReleaseBuffer(buffer);
+		}
+		page_edit_start(&edit, index->rel, index->building);
+		list = (IvfList *) (IvfPageGetContents(page_edit_image(
+								&edit, page_edit_lock(&edit, place.block))) +
+							place.offset);
+		list->written_entries = entries;
+		page_edit_finish(&edit);
+	}
+}
+
+/* The metapage of an empty index. */
+static void
+create_empty(Relation rel, ForkNumber fork)
+{
+	VectorOpclass opclass;
+	uint32		  dimensions;
+
+	vector_opclass_lookup(rel, &opclass);
+	vector_opclass_check_operator(rel);
+	dimensions = ivf_column_dimensions(rel, &opclass);
+	ivf_create_metapage(rel, fork, dimensions, &opclass, SEED,
+						coder_choose_encoding(&opclass, dimensions, SEED, NULL,
+											  0, IVF_MAX_CODE_BYTES));
+}
+
+IndexBuildResult *
+ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
+{
+	Loader			  loader = {0};
+	IvfIndex		 *index;
+	IndexBuildResult *result;
+	MemoryContext	  context = AllocSetContextCreate(CurrentMemoryContext,
+													  "ivfflat build",
+													  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext	  old_context = MemoryContextSwitchTo(context);
+	double			  heap_rows;
+
+	/* a truncated relation may still have what was cached of its last index */
+	ivf_forget_cache(rel);
+
+	create_empty(rel, MAIN_FORKNUM);
+	index = ivf_open(rel);
+	index->building = true;
+	train_lists(index, heap, index_info);
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_ASSIGN);
+	init_loader(&loader, index);
+	heap_rows = table_index_build_scan(heap, rel, index_info, true, true,
+									   load_callback, &loader, NULL);
+	flush_batch(&loader);
+	note_written_entries(index);
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
+	if (RelationNeedsWAL(rel))
+		log_newpage_range(rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(rel),
+						  true);
+
+	/* what was cached of the empty index is wrong by now */
+	ivf_forget_cache(rel);
+
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+
+	result = palloc(sizeof(IndexBuildResult));
+	result->heap_tuples = heap_rows;
+	result->index_tuples = loader.num_rows;
+	return result;
+}
+
+void
+ivf_build_empty(Relation rel)
+{
+	create_empty(rel, INIT_FORKNUM);
+}

@@ -1,0 +1,148 @@
+/*
+ * ivf_code.c
+ *		What ivfflat makes of a value.
+ *
+ * Lists are chosen by the Euclidean distance between points and centroids
+ * under all metrics of vectors: under cosine of normalized vectors, and under
+ * inner product of the vectors as they are, so that rows of a list have about
+ * the same length, and a scan finds the lists of long rows in its direction by
+ * their centroids' inner products.
+ */
+#include "postgres.h"
+
+#include "distance/distance.h"
+#include "ivfflat/ivf_code.h"
+
+bool
+ivf_has_coarse(CodeEncoding encoding, uint32 dimensions)
+{
+	return false;
+}
+
+uint32
+ivf_block_bytes(CodeEncoding encoding, uint32 dimensions)
+{
+	return 0;
+}
+
+void
+ivf_coarse_encode(const IvfCoder *coder, const char *centroid,
+				  const char *point, const VectorCode *code, char *block,
+				  uint32 lane)
+{
+}
+
+void
+ivf_coder_init(IvfCoder *coder, const VectorOpclass *opclass,
+			   uint32 dimensions, uint64 seed, CodeEncoding encoding)
+{
+	coder_init(&coder->fine, opclass, dimensions, seed, encoding);
+	coder->coarse = ivf_has_coarse(encoding, dimensions);
+	coder->rotates = coder->coarse && !encoding.rotated;
+	if (coder->rotates)
+		rotation_init(&coder->rotation, dimensions, seed,
+					  palloc(ROTATION_SIGN_BYTES(dimensions)));
+	coder->code_bytes = coder_code_bytes(encoding.kind, dimensions);
+	coder->point_bytes = encoding.kind == CODE_BITS
+							 ? coder->code_bytes
+							 : sizeof(float) * dimensions;
+}
+
+bool
+ivf_encode(const IvfCoder *coder, const void *value, char *point,
+		   VectorCode *code)
+{
+	const VectorCoder *fine = &coder->fine;
+	float			  *floats = (float *) point;
+	const float		  *x;
+	double			   loss;
+
+	if (fine->encoding.kind == CODE_BITS)
+	{
+		const uint8 *bits = fine->opclass.type->bits(value);
+		uint32		 bytes = (fine->dimensions + 7) / 8;
+
+		memset(point, 0, coder->point_bytes);
+		memcpy(point, bits, bytes);
+		if (code != NULL)
+			memcpy(code, point, coder->code_bytes);
+		return true;
+	}
+
+	x = coder_floats(fine, value, floats, &loss);
+	if (x == NULL)
+		return false;
+	if (code != NULL)
+		coder_encode_floats(fine, x, loss, code);
+	if (x != floats)
+		memcpy(floats, x, coder->point_bytes);
+	if (coder->rotates)
+		(void) coder_rotate(&coder->rotation, floats);
+	return true;
+}
+
+void
+ivf_decode(const IvfCoder *coder, const VectorCode *code, char *point)
+{
+	ivf_decode_centroid(coder, code, point);
+	if (coder->rotates)
+		(void) coder_rotate(&coder->rotation, (float *) point);
+}
+
+void
+ivf_encode_centroid(const IvfCoder *coder, const char *point, VectorCode *code)
+{
+	if (coder->fine.encoding.kind == CODE_BITS)
+		memcpy(code, point, coder->code_bytes);
+	else
+		coder_encode_floats(&coder->fine, (const float *) point, 0, code);
+}
+
+void
+ivf_decode_centroid(const IvfCoder *coder, const VectorCode *code, char *point)
+{
+	if (coder->fine.encoding.kind == CODE_BITS)
+		memcpy(point, code, coder->code_bytes);
+	else
+		coder_decode(&coder->fine, code, (float *) point);
+}
+
+void
+ivf_list_query_init(IvfListQuery *query, const IvfCoder *coder,
+					const char *point, bool for_scan)
+{
+	const VectorCoder *fine = &coder->fine;
+
+	query->coder = coder;
+	query->by_inner_product = for_scan && fine->opclass.metric == METRIC_IP;
+	query->point = point;
+	if (fine->encoding.kind == CODE_SQ8)
+		sq8_prepare_query(query->by_inner_product ? SQ8_IP : SQ8_L2,
+						  (const float *) point, fine->dimensions,
+						  palloc(sizeof(int16) * fine->dimensions),
+						  &query->sq8);
+}
+
+float
+ivf_list_distance(const IvfListQuery *query, const VectorCode *centroid)
+{
+	const VectorCoder *fine = &query->coder->fine;
+	const float		  *a = (const float *) query->point;
+	const float		  *b = (const float *) centroid;
+	float			   distance;
+
+	switch (fine->encoding.kind)
+	{
+		case CODE_SQ8:
+			return sq8_query_distance(&query->sq8, (const Sq8Code *) centroid);
+		case CODE_BITS:
+			return coder_bits_distance(fine, (const uint8 *) query->point,
+									   (const uint8 *) centroid);
+		case CODE_FLOAT:
+			break;
+	}
+	distance = query->by_inner_product
+				   ? -distance_kernels->dot_f32(a, b, fine->dimensions)
+				   : distance_kernels->l2sq_f32(a, b, fine->dimensions);
+	return isnan(distance) ? FLT_MAX : Max(Min(distance, FLT_MAX), -FLT_MAX);
+}

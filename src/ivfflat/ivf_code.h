@@ -1,0 +1,78 @@
+/*
+ * ivf_code.h
+ *		What ivfflat makes of a value: a point that lists are chosen by, a fine
+ *		code, and a coarse code relative to a centroid.
+ *
+ * Knows nothing of pages.  Points are floats in list space, which is the space
+ * of fine codes, rotated if there are coarse codes; or bits.
+ */
+#ifndef IVF_CODE_H
+#define IVF_CODE_H
+
+#include "index/coder.h"
+
+typedef struct IvfCoder
+{
+	VectorCoder fine;
+	bool		coarse;	  /* are there coarse codes? */
+	bool		rotates;  /* is list space rotated against that of codes? */
+	Rotation	rotation; /* if so */
+	uint32		code_bytes;
+	Size		point_bytes;
+} IvfCoder;
+
+/* Set up; allocates in the current memory context. */
+extern void ivf_coder_init(IvfCoder *coder, const VectorOpclass *opclass,
+						   uint32 dimensions, uint64 seed,
+						   CodeEncoding encoding);
+
+/* Does that encoding have coarse codes, and how large is a block of them? */
+extern bool	  ivf_has_coarse(CodeEncoding encoding, uint32 dimensions);
+extern uint32 ivf_block_bytes(CodeEncoding encoding, uint32 dimensions);
+
+/*
+ * The point of a value.  False if the value is not indexed: under cosine a zero
+ * vector has no direction.  `code`, unless NULL, gets its fine code.
+ */
+extern bool ivf_encode(const IvfCoder *coder, const void *value, char *point,
+					   VectorCode *code);
+
+/* The point that a fine code stands for. */
+extern void ivf_decode(const IvfCoder *coder, const VectorCode *code,
+					   char *point);
+
+/* Centroids are kept as codes of points; the same there and back. */
+extern void ivf_encode_centroid(const IvfCoder *coder, const char *point,
+								VectorCode *code);
+extern void ivf_decode_centroid(const IvfCoder *coder, const VectorCode *code,
+								char *point);
+
+/*
+ * Put the coarse code of a point relative to a centroid into a lane of a
+ * block.  code: the fine code of the same value.
+ */
+extern void ivf_coarse_encode(const IvfCoder *coder, const char *centroid,
+							  const char *point, const VectorCode *code,
+							  char *block, uint32 lane);
+
+/*
+ * A point to compare centroids with: by the metric of the index, as a scan
+ * does, or by the distance in list space, as one chooses the list of an entry.
+ */
+typedef struct IvfListQuery
+{
+	const IvfCoder *coder;
+	bool			by_inner_product;
+	const char	   *point;
+	Sq8Query		sq8;
+} IvfListQuery;
+
+/* The point stays where it is.  Allocates in the current memory context. */
+extern void ivf_list_query_init(IvfListQuery *query, const IvfCoder *coder,
+								const char *point, bool for_scan);
+
+/* Smaller is nearer.  Never NaN. */
+extern float ivf_list_distance(const IvfListQuery *query,
+							   const VectorCode	  *centroid);
+
+#endif /* IVF_CODE_H */

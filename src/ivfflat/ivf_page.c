@@ -1,0 +1,397 @@
+/*
+ * ivf_page.c
+ *		The metapage, opening an index, checking pages.
+ *
+ * Functions leave no lock and no pin behind.
+ */
+#include "postgres.h"
+
+#include "access/xloginsert.h"
+#include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+
+#include "base/compat.h"
+#include "index/foreign.h"
+#include "index/page_pin.h"
+#include "ivfflat/ivf.h"
+
+/* What never changes, kept by the relcache (rd_amcache, one chunk). */
+typedef struct IvfCache
+{
+	uint32		 dimensions;
+	uint32		 code_bytes;
+	uint32		 lists_option;
+	uint64		 seed;
+	VectorMetric metric;
+	CodeEncoding encoding;
+	bool		 coarse;
+} IvfCache;
+
+void
+ivf_report_bad_page(Relation rel, BlockNumber block, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has an invalid page at block %u",
+					RelationGetRelationName(rel), block),
+			 errdetail_internal("%s", detail), errhint("Please REINDEX it.")));
+}
+
+void
+ivf_check_page(Relation rel, Buffer buffer, IvfPageKind kind)
+{
+	Page		   page = BufferGetPage(buffer);
+	IvfPageHeader *header = IvfPageGetHeader(page);
+
+	if (likely(header->page_id == IVF_PAGE_ID && header->kind == kind))
+		return;
+	ivf_report_bad_page(
+		rel, BufferGetBlockNumber(buffer),
+		PageIsNew(page) ? "The page was never written."
+		: header->page_id != IVF_PAGE_ID
+			? "It is not a page of an ivfflat index of this extension."
+			: "The page is of another kind than expected here.");
+}
+
+/*
+ * All contents count as used, so that WAL deltas cover them and full-page
+ * images keep them.
+ */
+void
+ivf_init_page(Page page, IvfPageKind kind, uint32 version)
+{
+	IvfPageHeader *header;
+
+	PageInit(page, BLCKSZ, 0);
+	header = IvfPageGetHeader(page);
+	header->page_id = IVF_PAGE_ID;
+	header->kind = kind;
+	header->version = version;
+	((PageHeader) page)->pd_lower = BLCKSZ;
+}
+
+void
+ivf_init_segment(const IvfGeometry *geometry, Page page, IvfSegmentState state,
+				 uint32 list, uint32 version)
+{
+	IvfSegment *segment = IvfPageGetSegment(page);
+
+	ivf_init_page(page, IVF_PAGE_SEGMENT, version);
+	segment->list = list;
+	segment->next = IVF_NONE;
+	segment->next_free = IVF_NONE;
+	segment->state = state;
+}
+
+void
+ivf_check_segment(IvfIndex *index, Buffer buffer)
+{
+	const IvfSegment *segment;
+
+	ivf_check_page(index->rel, buffer, IVF_PAGE_SEGMENT);
+	segment = IvfPageGetSegment(BufferGetPage(buffer));
+	if (unlikely(segment->count > index->geometry.capacity ||
+				 segment->dead > segment->count))
+		ivf_report_bad_page(index->rel, BufferGetBlockNumber(buffer),
+							"The segment has more entries than room.");
+}
+
+/* ------------------------------------------------------------------------
+ * Metapage
+ * ------------------------------------------------------------------------
+ */
+
+static const VectorForeignMarks pgvector_marks = {.magic = 0x14FF1A7,
+												  .page_mark = 0xFF84};
+
+bool
+ivf_made_by_pgvector(Relation rel)
+{
+	/* what the cache keeps is of a metapage that was checked */
+	return rel->rd_amcache == NULL &&
+		   vector_index_is_foreign(rel, &pgvector_marks);
+}
+
+/* Are the segments of the directory in the file? */
+static bool
+segments_are_valid(const IvfMetaPageData *meta, const IvfGeometry *geometry)
+{
+	if (meta->num_directory > IVF_MAX_DIRECTORY ||
+		meta->num_lists >
+			(uint64) meta->num_directory * geometry->lists_per_segment ||
+		meta->fresh_segment > meta->num_segments)
+		return false;
+	for (uint32 i = 0; i < meta->num_directory; i++)
+	{
+		if (meta->directory[i] >= meta->num_segments)
+			return false;
+	}
+	return true;
+}
+
+static void
+init_geometry(IvfGeometry *geometry, CodeEncoding encoding, uint32 dimensions)
+{
+	ivf_geometry_init(geometry, coder_code_bytes(encoding.kind, dimensions),
+					  ivf_block_bytes(encoding, dimensions));
+}
+
+/*
+ * Check everything that later arithmetic relies on: a damaged metapage must
+ * give an error, not a crash.
+ */
+static void
+check_metapage(Relation rel, Buffer buffer)
+{
+	Page			 page = BufferGetPage(buffer);
+	IvfMetaPageData *meta = IvfPageGetMeta(page);
+	CodeEncoding	 encoding;
+	IvfGeometry		 geometry;
+	uint32			 max_dimensions = 8 * IVF_MAX_CODE_BYTES;
+
+	if (vector_metapage_is_foreign(page, &pgvector_marks))
+		vector_report_foreign_index(ERROR, rel);
+	ivf_check_page(rel, buffer, IVF_PAGE_META);
+	if (meta->magic != IVF_MAGIC)
+		ivf_report_bad_page(rel, IVF_META_BLKNO,
+							"It is not the metapage of an ivfflat index.");
+	if (meta->format_version != IVF_FORMAT_VERSION)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg(
+				 "index \"%s\" has format version %u, but this version of the extension reads %u",
+				 RelationGetRelationName(rel), meta->format_version,
+				 IVF_FORMAT_VERSION),
+			 errhint("Please REINDEX it.")));
+	if (meta->code_kind < CODE_SQ8 || meta->code_kind > CODE_BITS ||
+		meta->dimensions < 1 || meta->dimensions > max_dimensions ||
+		meta->code_bytes !=
+			coder_code_bytes(meta->code_kind, meta->dimensions) ||
+		meta->code_bytes > IVF_MAX_CODE_BYTES ||
+		meta->lists_option > IVF_MAX_LISTS || meta->rotated > 1 ||
+		meta->coarse > 1)
+		ivf_report_bad_page(rel, IVF_META_BLKNO,
+							"Its encoding is not one that there is.");
+	encoding.kind = meta->code_kind;
+	encoding.rotated = meta->rotated != 0;
+	if ((meta->coarse != 0) != ivf_has_coarse(encoding, meta->dimensions))
+		ivf_report_bad_page(rel, IVF_META_BLKNO,
+							"Its encoding is not one that there is.");
+	init_geometry(&geometry, encoding, meta->dimensions);
+	if (!segments_are_valid(meta, &geometry))
+		ivf_report_bad_page(rel, IVF_META_BLKNO,
+							"Its segments or lists are out of range.");
+}
+
+void
+ivf_forget_cache(Relation rel)
+{
+	if (rel->rd_amcache != NULL)
+		pfree(rel->rd_amcache);
+	rel->rd_amcache = NULL;
+}
+
+static void
+fill_cache(Relation rel)
+{
+	Buffer			 buffer = ReadBuffer(rel, IVF_META_BLKNO);
+	IvfMetaPageData *meta;
+	IvfCache		*cache;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	check_metapage(rel, buffer);
+	meta = IvfPageGetMeta(BufferGetPage(buffer));
+	cache = MemoryContextAllocZero(rel->rd_indexcxt, sizeof(IvfCache));
+	cache->dimensions = meta->dimensions;
+	cache->code_bytes = meta->code_bytes;
+	cache->lists_option = meta->lists_option;
+	cache->seed = meta->seed;
+	cache->metric = meta->metric;
+	cache->encoding.kind = meta->code_kind;
+	cache->encoding.rotated = meta->rotated != 0;
+	cache->coarse = meta->coarse != 0;
+	UnlockReleaseBuffer(buffer);
+
+	ivf_forget_cache(rel);
+	rel->rd_amcache = cache;
+}
+
+static void
+set_encoding(IvfIndex *index, const VectorOpclass *opclass,
+			 CodeEncoding encoding)
+{
+	init_geometry(&index->geometry, encoding, index->dimensions);
+	ivf_coder_init(&index->coder, opclass, index->dimensions, index->seed,
+				   encoding);
+}
+
+IvfIndex *
+ivf_open(Relation rel)
+{
+	IvfIndex	 *index = palloc0(sizeof(IvfIndex));
+	VectorOpclass opclass;
+	IvfCache	 *cache;
+
+	index->rel = rel;
+	vector_opclass_lookup(rel, &opclass);
+	if (rel->rd_amcache == NULL)
+		fill_cache(rel);
+	cache = rel->rd_amcache;
+	if (cache->metric != opclass.metric ||
+		(cache->encoding.kind == CODE_BITS) !=
+			(opclass.type->kind == VALUE_BITS))
+		ivf_report_bad_page(rel, IVF_META_BLKNO,
+							"It does not fit the operator class.");
+
+	index->dimensions = cache->dimensions;
+	index->lists_option = cache->lists_option;
+	index->seed = cache->seed;
+	set_encoding(index, &opclass, cache->encoding);
+	return index;
+}
+
+void
+ivf_read_state(IvfIndex *index, IvfState *state)
+{
+	Buffer			 buffer = index_pin_page(index->rel, IVF_META_BLKNO);
+	IvfMetaPageData *meta;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	ivf_check_page(index->rel, buffer, IVF_PAGE_META);
+	meta = IvfPageGetMeta(BufferGetPage(buffer));
+	if (unlikely(!segments_are_valid(meta, &index->geometry)))
+		ivf_report_bad_page(index->rel, IVF_META_BLKNO,
+							"Its segments or lists are out of range.");
+	state->num_lists = meta->num_lists;
+	state->epoch = meta->epoch;
+	state->num_segments = meta->num_segments;
+	state->fresh_segment = meta->fresh_segment;
+	state->used_segments = meta->used_segments;
+	state->num_directory = meta->num_directory;
+	memcpy(state->directory, meta->directory,
+		   sizeof(uint32) * meta->num_directory);
+	UnlockReleaseBuffer(buffer);
+}
+
+uint32
+ivf_read_epoch(IvfIndex *index)
+{
+	Buffer buffer = index_pin_page(index->rel, IVF_META_BLKNO);
+	uint32 epoch;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	ivf_check_page(index->rel, buffer, IVF_PAGE_META);
+	epoch = IvfPageGetMeta(BufferGetPage(buffer))->epoch;
+	UnlockReleaseBuffer(buffer);
+	return epoch;
+}
+
+IvfPlace
+ivf_list_place(IvfIndex *index, const IvfState *state, uint32 list)
+{
+	const IvfGeometry *geometry = &index->geometry;
+	uint32			   in_segment = list % geometry->lists_per_segment;
+	uint32			   segment = list / geometry->lists_per_segment;
+	IvfPlace		   place;
+
+	if (unlikely(segment >= state->num_directory))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" refers to list %u, which does not exist",
+						RelationGetRelationName(index->rel), list),
+				 errhint("Please REINDEX it.")));
+	/* the first page only says what the segment is for */
+	place.block = ivf_segment_block(geometry, state->directory[segment]) + 1 +
+				  in_segment / geometry->lists_per_page;
+	place.offset = in_segment % geometry->lists_per_page *
+				   geometry->list_bytes;
+	return place;
+}
+
+/* ------------------------------------------------------------------------
+ * Creation
+ * ------------------------------------------------------------------------
+ */
+
+uint32
+ivf_column_dimensions(Relation rel, const VectorOpclass *opclass)
+{
+	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), 0);
+	int32			  typmod = column->atttypmod;
+	uint32			  max = opclass->type->kind == VALUE_BITS ? IVF_MAX_BITS
+															  : IVF_MAX_DIMENSIONS;
+
+	/* strings of different lengths, which bit operator classes take as well */
+	if (column->atttypid == VARBITOID)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("type not supported for ivfflat index")));
+	if (typmod < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("column does not have dimensions")));
+	if (typmod > (int32) max)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg(
+				 "column cannot have more than %u dimensions for ivfflat index",
+				 max)));
+	return (uint32) typmod;
+}
+
+static void
+set_meta_encoding(IvfMetaPageData *meta, CodeEncoding encoding)
+{
+	meta->code_bytes = coder_code_bytes(encoding.kind, meta->dimensions);
+	meta->code_kind = encoding.kind;
+	meta->rotated = encoding.rotated;
+	meta->coarse = ivf_has_coarse(encoding, meta->dimensions);
+}
+
+void
+ivf_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
+					const VectorOpclass *opclass, uint64 seed,
+					CodeEncoding encoding)
+{
+	Buffer buffer = ReadBufferExtended(rel, fork, P_NEW, RBM_ZERO_AND_LOCK,
+									   NULL);
+	IvfMetaPageData *meta;
+
+	if (BufferGetBlockNumber(buffer) != IVF_META_BLKNO)
+		elog(ERROR, "index \"%s\" is not empty", RelationGetRelationName(rel));
+
+	START_CRIT_SECTION();
+	ivf_init_page(BufferGetPage(buffer), IVF_PAGE_META, 0);
+	meta = IvfPageGetMeta(BufferGetPage(buffer));
+	meta->magic = IVF_MAGIC;
+	meta->format_version = IVF_FORMAT_VERSION;
+	meta->dimensions = dimensions;
+	meta->metric = opclass->metric;
+	set_meta_encoding(meta, encoding);
+	meta->lists_option = ivf_option_lists(rel);
+	meta->seed = seed;
+	meta->next_version = 1;
+	meta->free_head = IVF_NONE;
+	MarkBufferDirty(buffer);
+
+	/* an init fork is logged whatever the relation's persistence */
+	if (RelationNeedsWAL(rel) || fork == INIT_FORKNUM)
+		log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+}
+
+void
+ivf_set_encoding(IvfIndex *index, CodeEncoding encoding)
+{
+	VectorOpclass opclass = index->coder.fine.opclass;
+	Buffer		  buffer = ReadBuffer(index->rel, IVF_META_BLKNO);
+
+	Assert(index->building);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	set_meta_encoding(IvfPageGetMeta(BufferGetPage(buffer)), encoding);
+	MarkBufferDirty(buffer);
+	UnlockReleaseBuffer(buffer);
+	set_encoding(index, &opclass, encoding);
+	ivf_forget_cache(index->rel);
+}

@@ -1,0 +1,388 @@
+/*
+ * ivf_rewrite.c
+ *		Lists written anew: splits of long ones, compaction.
+ *
+ * The entries are copied to new segments that nothing leads to; then one WAL
+ * record makes the directory lead there instead (README, "Rewriting").  Inserts
+ * go on meanwhile, but for the last moment; scans that are in the old segments
+ * stay there, or begin anew if these are used again.
+ *
+ * Callers hold the structure lock exclusively.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+#include "ivfflat/ivf.h"
+
+/* Points to find two new centroids with. */
+#define SPLIT_SAMPLE 2048
+
+/* A list is long if it has so many times the entries of the usual one. */
+#define LONG_LIST	   2
+#define VERY_LONG_LIST 4
+
+void
+ivf_lock_structure(IvfIndex *index, LOCKMODE mode)
+{
+	LockPage(index->rel, IVF_META_BLKNO, mode);
+}
+
+bool
+ivf_try_lock_structure(IvfIndex *index, LOCKMODE mode)
+{
+	return ConditionalLockPage(index->rel, IVF_META_BLKNO, mode);
+}
+
+void
+ivf_unlock_structure(IvfIndex *index, LOCKMODE mode)
+{
+	UnlockPage(index->rel, IVF_META_BLKNO, mode);
+}
+
+/*
+ * While the index has less lists than it should, splitting one that is longer
+ * than the usual makes one more.  Later only lists are split that have grown
+ * out of proportion.  One that is still longer consists of rows that could not
+ * be told apart, so it is looked at less and less often.
+ */
+bool
+ivf_list_is_long(IvfIndex *index, const IvfState *state, uint32 depth)
+{
+	double capacity = index->geometry.capacity;
+	/* the first segments of lists are half full */
+	double entries = Max(state->used_segments - state->num_lists / 2.0, 1) *
+					 capacity;
+	uint32 lists = ivf_lists_for_rows(index->lists_option, entries);
+	double usual = Max(entries / lists, capacity);
+	double times = state->num_lists < lists ? LONG_LIST : VERY_LONG_LIST;
+	double length = depth * capacity / usual;
+
+	if (depth < 2 || length <= times || state->num_lists >= IVF_MAX_LISTS)
+		return false;
+	return length <= 2 * times || (depth & (depth - 1)) == 0;
+}
+
+/* ------------------------------------------------------------------------
+ * One of the lists that come out
+ * ------------------------------------------------------------------------
+ */
+typedef struct Part
+{
+	IvfListRef	 ref; /* its head is the segment that is being filled */
+	VectorCode	*code;
+	char		*centroid;
+	IvfListQuery query;
+	uint32		 entries;
+	uint32		 depth;
+} Part;
+
+typedef struct Rewrite
+{
+	IvfIndex	  *index;
+	IvfListRef	   old;
+	Part		   parts[2];
+	uint32		   num_parts;
+	IvfSegmentCopy copy;
+	char		  *point;
+	uint32		   seen_head;  /* copied: all of the chain from here on, */
+	uint32		   seen_count; /* and so many entries of this segment */
+} Rewrite;
+
+static void
+init_part(Rewrite *rewrite, Part *part, const VectorCode *centroid)
+{
+	const IvfCoder *coder = &rewrite->index->coder;
+
+	part->ref.head = IVF_NONE;
+	part->code = palloc(coder->code_bytes);
+	memcpy(part->code, centroid, coder->code_bytes);
+	part->centroid = palloc(coder->point_bytes);
+	ivf_decode_centroid(coder, part->code, part->centroid);
+}
+
+/* Append an entry, in a new segment if there is no room. */
+static void
+add_entry(Rewrite *rewrite, Part *part, const IvfEntry *entry)
+{
+	IvfIndex *index = rewrite->index;
+	uint32	  done = 0;
+	uint32	  depth;
+
+	if (part->entries % index->geometry.capacity != 0 &&
+		ivf_append(index, &part->ref, part->centroid, entry, 1, &done,
+				   &depth) != IVF_APPENDED)
+		elog(ERROR, "segment %u of index \"%s\" is not as it was written",
+			 part->ref.head, RelationGetRelationName(index->rel));
+	if (done == 0)
+	{
+		part->ref.head = ivf_new_segment(index, part->ref.list,
+										 part->ref.version, part->ref.head,
+										 ++part->depth);
+		(void) ivf_append(index, &part->ref, part->centroid, entry, 1, &done,
+						  &depth);
+	}
+	part->entries++;
+}
+
+/* Append the live entries of the copied segment, from `first` on. */
+static void
+add_copied(Rewrite *rewrite, uint32 first)
+{
+	IvfIndex	   *index = rewrite->index;
+	IvfSegmentCopy *copy = &rewrite->copy;
+	IvfListQuery	query;
+	MemoryContext	context = AllocSetContextCreate(CurrentMemoryContext,
+													"ivfflat rewrite segment",
+													ALLOCSET_DEFAULT_SIZES);
+	MemoryContext	old_context = MemoryContextSwitchTo(context);
+
+	for (uint32 i = first; i < copy->count; i++)
+	{
+		IvfEntry entry = {copy->tids[i], ivf_copied_code(index, copy, i),
+						  rewrite->point};
+		Part	*part = &rewrite->parts[0];
+
+		if (!ItemPointerIsValid(&entry.tid))
+			continue;
+		if (rewrite->num_parts > 1 || index->coder.coarse)
+			ivf_decode(&index->coder, entry.code, rewrite->point);
+		if (rewrite->num_parts > 1)
+		{
+			ivf_list_query_init(&query, &index->coder, rewrite->point, false);
+			if (ivf_list_distance(&query, rewrite->parts[1].code) <
+				ivf_list_distance(&query, part->code))
+				part = &rewrite->parts[1];
+		}
+		add_entry(rewrite, part, &entry);
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+}
+
+static void
+report_broken_list(const Rewrite *rewrite)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has a broken list %u",
+						   RelationGetRelationName(rewrite->index->rel),
+						   rewrite->old.list),
+					errhint("Please REINDEX it.")));
+}
+
+static void
+copy_segment(Rewrite *rewrite, uint32 segment)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (!ivf_copy_segment(rewrite->index, segment, rewrite->old.list,
+						  rewrite->old.version, &rewrite->copy))
+		report_broken_list(rewrite);
+}
+
+/* Copy what the list has got since the last time. */
+static void
+catch_up(Rewrite *rewrite, uint32 head)
+{
+	uint32 head_count = 0;
+
+	for (uint32 segment = head; segment != IVF_NONE;)
+	{
+		copy_segment(rewrite, segment);
+		if (segment == head)
+			head_count = rewrite->copy.count;
+		if (segment == rewrite->seen_head)
+		{
+			add_copied(rewrite, rewrite->seen_count);
+			break;
+		}
+		add_copied(rewrite, 0);
+		segment = rewrite->copy.next;
+	}
+	rewrite->seen_head = head;
+	rewrite->seen_count = head_count;
+}
+
+/* ------------------------------------------------------------------------
+ * New centroids
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Train one or two centroids with the list's entries; false if it has none.
+ * The points are spread evenly over the list.
+ */
+static bool
+choose_centroids(Rewrite *rewrite, bool split)
+{
+	IvfIndex	   *index = rewrite->index;
+	const IvfCoder *coder = &index->coder;
+	IvfSegmentCopy *copy = &rewrite->copy;
+	Size			limit = Max((Size) maintenance_work_mem * 1024 / 2 /
+									coder->point_bytes,
+								2);
+	char		   *points = NULL;
+	char		   *centroids;
+	uint32			count = 0;
+	uint32			room = 0;
+	uint32			step = 1;
+	uint32			n = 0;
+
+	for (uint32 segment = rewrite->old.head; segment != IVF_NONE;
+		 segment = copy->next)
+	{
+		copy_segment(rewrite, segment);
+		if (points == NULL)
+		{
+			uint64 entries = (uint64) copy->depth * index->geometry.capacity;
+
+			room = Min(Min(limit, SPLIT_SAMPLE), entries);
+			step = (entries + room - 1) / room;
+			room = entries / step + 1;
+			points = palloc_extended(coder->point_bytes * room,
+									 MCXT_ALLOC_HUGE);
+		}
+		for (uint32 i = 0; i < copy->count; i++)
+		{
+			if (!ItemPointerIsValid(&copy->tids[i]) || n++ % step != 0 ||
+				count >= room)
+				continue;
+			ivf_decode(coder, ivf_copied_code(index, copy, i),
+					   points + coder->point_bytes * count++);
+		}
+	}
+	if (count == 0)
+		return false;
+
+	centroids = palloc((Size) coder->code_bytes * 2);
+	rewrite->num_parts = ivf_train(index, points, count, split ? 2 : 1,
+								   centroids);
+	for (uint32 i = 0; i < rewrite->num_parts; i++)
+		init_part(rewrite, &rewrite->parts[i],
+				  (const VectorCode *) (centroids +
+										(Size) coder->code_bytes * i));
+	pfree(points);
+	pfree(centroids);
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * The switch
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Make the directory lead to the new segments.  False if the old list has got
+ * another segment meanwhile.
+ */
+static bool
+switch_lists(Rewrite *rewrite)
+{
+	IvfIndex		*index = rewrite->index;
+	IvfState		 state;
+	IvfPlace		 places[2];
+	PageEdit		 edit;
+	IvfMetaPageData *meta;
+	const IvfList	*list;
+	int				 pages[2];
+
+	ivf_read_state(index, &state);
+	for (uint32 i = 0; i < rewrite->num_parts; i++)
+		places[i] = ivf_list_place(index, &state, rewrite->parts[i].ref.list);
+
+	page_edit_start(&edit, index->rel, index->building);
+	(void) page_edit_lock(&edit, IVF_META_BLKNO);
+	pages[0] = page_edit_lock(&edit, places[0].block);
+	pages[1] = pages[0];
+	if (rewrite->num_parts > 1 && places[1].block != places[0].block)
+		pages[1] = page_edit_lock(&edit, places[1].block);
+
+	list = (const IvfList *) (IvfPageGetContents(
+								  page_edit_peek(&edit, pages[0])) +
+							  places[0].offset);
+	if (list->head != rewrite->old.head)
+	{
+		page_edit_abort(&edit);
+		return false;
+	}
+
+	meta = IvfPageGetMeta(page_edit_image(&edit, 0));
+	meta->epoch++;
+	meta->num_lists += rewrite->num_parts - 1;
+	for (uint32 i = 0; i < rewrite->num_parts; i++)
+	{
+		const Part *part = &rewrite->parts[i];
+
+		ivf_set_list(index, page_edit_image(&edit, pages[i]), &places[i],
+					 &part->ref, part->entries, part->code);
+	}
+	page_edit_finish(&edit);
+	return true;
+}
+
+/*
+ * Write the parts.  Once the head of the list is closed, inserts wait for the
+ * structure lock, so that at last nothing is left to catch up with; one that
+ * found the head full before may still put another one in front.
+ */
+static void
+move_entries(Rewrite *rewrite)
+{
+	IvfIndex *index = rewrite->index;
+
+	rewrite->seen_head = IVF_NONE;
+	rewrite->seen_count = 0;
+	catch_up(rewrite, rewrite->old.head);
+	do
+	{
+		rewrite->old = ivf_read_list(index, rewrite->old.list, NULL, NULL);
+		if (rewrite->old.head != IVF_NONE)
+			ivf_close_segment(index, rewrite->old.head);
+		catch_up(rewrite, rewrite->old.head);
+	} while (!switch_lists(rewrite));
+	ivf_free_chain(index, rewrite->old.head, rewrite->old.list,
+				   rewrite->old.version);
+}
+
+bool
+ivf_rewrite_list(IvfIndex *index, uint32 list, bool split)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "ivfflat rewrite",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+	Rewrite		  rewrite = {.index = index};
+	VectorCode	 *centroid = palloc(index->geometry.code_bytes);
+	IvfState	  state;
+	uint32		  version;
+	bool		  done;
+
+	ivf_init_copy(index, &rewrite.copy);
+	rewrite.point = palloc(index->coder.point_bytes);
+	rewrite.old = ivf_read_list(index, list, centroid, NULL);
+	if (!choose_centroids(&rewrite, split))
+	{
+		/* no entries: the centroid stays */
+		rewrite.num_parts = 1;
+		init_part(&rewrite, &rewrite.parts[0], centroid);
+	}
+
+	done = !split || rewrite.num_parts > 1;
+	if (done)
+	{
+		ivf_reserve_lists(index, rewrite.num_parts - 1);
+		ivf_read_state(index, &state);
+		version = ivf_take_versions(index, rewrite.num_parts);
+		for (uint32 i = 0; i < rewrite.num_parts; i++)
+		{
+			rewrite.parts[i].ref.list = i == 0 ? list : state.num_lists;
+			rewrite.parts[i].ref.version = version + i;
+		}
+		move_entries(&rewrite);
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+	return done;
+}

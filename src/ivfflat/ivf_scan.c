@@ -1,0 +1,620 @@
+/*
+ * ivf_scan.c
+ *		Ordered index scans with exact order.
+ *
+ * A scan reads the lists whose centroids are nearest to the query, and knows
+ * of each entry a lower bound of its distance, from its coarse code at first.
+ * It refines what has the least bound: a coarse bound by reading the fine code,
+ * a fine one by fetching the row, until a row with its exact distance is not
+ * farther than any bound.  So rows come out in the exact order of the SQL
+ * operator, although few codes are read and few more rows fetched than
+ * returned, however many rows the query wants.
+ *
+ * No lock and no pin is held between two calls.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relscan.h"
+#include "common/hashfn.h"
+#include "lib/pairingheap.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/compat.h"
+#include "base/settings.h"
+#include "index/page_pin.h"
+#include "index/row_fetch.h"
+#include "ivfflat/ivf.h"
+
+/* An entry of which only the coarse code has been looked at. */
+typedef struct CoarseEntry
+{
+	float			bound;
+	uint32			version;
+	uint32			segment;
+	uint16			entry;
+	ItemPointerData tid;
+} CoarseEntry;
+
+/* An entry with bounds from its fine code, or with its exact distance. */
+typedef struct Candidate
+{
+	pairingheap_node node;
+	double			 bound; /* of the distance, from below; or exact */
+	double			 upper_bound;
+	ItemPointerData	 tid;
+} Candidate;
+
+/* TIDs that have been returned; only looked at after a scan began anew. */
+typedef struct ReturnedRow
+{
+	ItemPointerData tid;
+	char			status;
+} ReturnedRow;
+
+static inline uint32
+hash_tid(const ItemPointerData *tid)
+{
+	return hash_bytes((const unsigned char *) tid, sizeof(ItemPointerData));
+}
+
+#define SH_PREFIX			 returned
+#define SH_ELEMENT_TYPE		 ReturnedRow
+#define SH_KEY_TYPE			 ItemPointerData
+#define SH_KEY				 tid
+#define SH_HASH_KEY(tb, key) hash_tid(&(key))
+#define SH_EQUAL(tb, a, b)	 (memcmp(&(a), &(b), sizeof(ItemPointerData)) == 0)
+#define SH_SCOPE			 static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+typedef struct IvfScan
+{
+	IvfIndex	 *index;
+	MemoryContext context; /* everything of one rescan */
+	bool		  started;
+	CoderQuery	  query;
+	char		 *point;
+	IvfListQuery  list_query;
+	IvfRanking	  ranking;
+	uint32		  probed; /* lists read */
+	RowFetch	  rows;
+
+	CoarseEntry *coarse; /* a heap, the least bound first */
+	uint32		 num_coarse;
+	uint32		 coarse_allocated;
+	pairingheap *pending;
+	pairingheap *ready;
+	double		 last_distance; /* of the row returned last */
+	bool		 any_returned;
+
+	ItemPointerData *returned; /* rows returned so far */
+	uint64			 num_returned;
+	uint64			 returned_allocated;
+	returned_hash	*skip; /* the same, once the scan began anew */
+} IvfScan;
+
+static int
+compare_candidates(const pairingheap_node *a, const pairingheap_node *b,
+				   void *arg)
+{
+	double x = pairingheap_const_container(Candidate, node, a)->bound;
+	double y = pairingheap_const_container(Candidate, node, b)->bound;
+
+	/* NaN, an operator's distance to a zero vector, sorts last as in SQL */
+	if (unlikely(isnan(x) || isnan(y)))
+		return isnan(x) ? (isnan(y) ? 0 : -1) : 1;
+	/* a pairing heap's first is the greatest */
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+IndexScanDesc
+ivf_begin_scan(Relation rel, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(rel, nkeys, norderbys);
+	IvfScan		 *so = palloc0(sizeof(IvfScan));
+
+	so->context = AllocSetContextCreate(CurrentMemoryContext, "ivfflat scan",
+										ALLOCSET_DEFAULT_SIZES);
+	scan->opaque = so;
+	return scan;
+}
+
+void
+ivf_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
+		   int norderbys)
+{
+	IvfScan *so = (IvfScan *) scan->opaque;
+
+	so->started = false;
+	if (keys != NULL && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys != NULL && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys,
+				scan->numberOfOrderBys * sizeof(ScanKeyData));
+}
+
+void
+ivf_end_scan(IndexScanDesc scan)
+{
+	IvfScan *so = (IvfScan *) scan->opaque;
+
+	row_fetch_end(&so->rows);
+	MemoryContextDelete(so->context);
+	pfree(so);
+	scan->opaque = NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Entries that only their coarse bound is known of
+ * ------------------------------------------------------------------------
+ */
+
+static inline void
+sift_down(CoarseEntry *heap, uint32 count, uint32 at)
+{
+	CoarseEntry moving = heap[at];
+
+	for (;;)
+	{
+		uint32 child = 2 * at + 1;
+
+		if (child >= count)
+			break;
+		if (child + 1 < count && heap[child + 1].bound < heap[child].bound)
+			child++;
+		if (heap[child].bound >= moving.bound)
+			break;
+		heap[at] = heap[child];
+		at = child;
+	}
+	heap[at] = moving;
+}
+
+static CoarseEntry
+take_coarse(IvfScan *so)
+{
+	CoarseEntry first = so->coarse[0];
+
+	so->coarse[0] = so->coarse[--so->num_coarse];
+	if (so->num_coarse > 1)
+		sift_down(so->coarse, so->num_coarse, 0);
+	return first;
+}
+
+static void
+build_coarse_heap(IvfScan *so)
+{
+	for (uint32 i = so->num_coarse / 2; i-- > 0;)
+		sift_down(so->coarse, so->num_coarse, i);
+}
+
+/* ------------------------------------------------------------------------
+ * Reading lists
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+is_to_skip(IvfScan *so, const ItemPointerData *tid)
+{
+	return so->skip != NULL && returned_lookup(so->skip, *tid) != NULL;
+}
+
+static void
+add_pending(IvfScan *so, const ItemPointerData *tid, float distance,
+			float error)
+{
+	Candidate *candidate = MemoryContextAlloc(so->context, sizeof(Candidate));
+
+	candidate->bound = coder_lower_bound(&so->index->coder.fine, distance,
+										 error);
+	candidate->upper_bound = coder_upper_bound(&so->index->coder.fine,
+											   distance, error);
+	candidate->tid = *tid;
+	pairingheap_add(so->pending, &candidate->node);
+}
+
+/* A copy of what a scan needs of the first page of a segment. */
+typedef struct SegmentView
+{
+	uint32			 next;
+	uint32			 count;
+	ItemPointerData *tids;
+} SegmentView;
+
+/*
+ * Score the fine codes of all entries of a segment; false if it was given to
+ * another list meanwhile.
+ */
+static bool
+score_segment(IvfScan *so, const IvfListRef *list, uint32 segment,
+			  const SegmentView *view)
+{
+	IvfIndex		  *index = so->index;
+	const IvfGeometry *geometry = &index->geometry;
+
+	for (uint32 entry = 0; entry < view->count;)
+	{
+		uint32 end = Min(view->count, entry + geometry->codes_per_page);
+		Buffer buffer = index_pin_page(index->rel,
+									   ivf_segment_block(geometry, segment) +
+										   ivf_fine_page(geometry, entry));
+		Page   page = BufferGetPage(buffer);
+		bool   ours;
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
+		ours = IvfPageGetHeader(page)->version == list->version;
+		for (; ours && entry < end; entry++)
+		{
+			float error;
+			float distance;
+
+			if (!ItemPointerIsValid(&view->tids[entry]) ||
+				is_to_skip(so, &view->tids[entry]))
+				continue;
+			distance = coder_query_distance(
+				&so->query,
+				(const VectorCode *) ivf_fine_slot(geometry, page, entry),
+				&error);
+			add_pending(so, &view->tids[entry], distance, error);
+		}
+		UnlockReleaseBuffer(buffer);
+		if (!ours)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Read one segment; false if it has another version by now.
+ */
+static bool
+read_segment(IvfScan *so, const IvfListRef *list, uint32 number,
+			 SegmentView *view)
+{
+	Buffer buffer = ivf_lock_segment(so->index, number, BUFFER_LOCK_SHARE);
+	Page   page = BufferGetPage(buffer);
+	const IvfSegment *segment = IvfPageGetSegment(page);
+
+	if (IvfPageGetHeader(page)->version != list->version ||
+		segment->list != list->list)
+	{
+		UnlockReleaseBuffer(buffer);
+		return false;
+	}
+	view->next = segment->next;
+	view->count = segment->count;
+	memcpy(view->tids, segment->tids,
+		   sizeof(ItemPointerData) * segment->count);
+	UnlockReleaseBuffer(buffer);
+	return score_segment(so, list, number, view);
+}
+
+/* Read a list; false if its segments were given to others meanwhile. */
+static bool
+read_list(IvfScan *so, const IvfListRef *list)
+{
+	SegmentView view;
+	uint32		steps = 0;
+	bool		ours = true;
+
+	view.tids = palloc(sizeof(ItemPointerData) * so->index->geometry.capacity);
+	for (uint32 segment = list->head; segment != IVF_NONE && ours;
+		 segment = view.next)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ours = read_segment(so, list, segment, &view);
+		/* even a damaged list ends */
+		if (++steps > MaxBlockNumber / so->index->geometry.segment_pages)
+			ivf_report_bad_page(so->index->rel,
+								ivf_segment_block(&so->index->geometry,
+												  segment),
+								"The segments of a list form a ring.");
+	}
+	pfree(view.tids);
+	return ours;
+}
+
+/* ------------------------------------------------------------------------
+ * Beginning, and beginning anew
+ * ------------------------------------------------------------------------
+ */
+
+static void
+clear_candidates(IvfScan *so)
+{
+	while (!pairingheap_is_empty(so->pending))
+		pfree(pairingheap_container(Candidate, node,
+									pairingheap_remove_first(so->pending)));
+	while (!pairingheap_is_empty(so->ready))
+		pfree(pairingheap_container(Candidate, node,
+									pairingheap_remove_first(so->ready)));
+	so->num_coarse = 0;
+}
+
+/*
+ * Segments that the scan wanted to read are in use again, since their list was
+ * rewritten.  Rank the lists as they are now and read as many as before;
+ * rows that were returned already are skipped.
+ */
+static void
+begin_anew(IvfScan *so)
+{
+	clear_candidates(so);
+	if (so->skip == NULL)
+		so->skip = returned_create(so->context, so->num_returned + 16, NULL);
+	for (uint64 i = 0; i < so->num_returned; i++)
+	{
+		bool found;
+
+		(void) returned_insert(so->skip, so->returned[i], &found);
+	}
+	so->num_returned = 0;
+	if (so->ranking.lists != NULL)
+		pfree(so->ranking.lists);
+	ivf_rank_lists(so->index, &so->list_query, &so->ranking);
+	so->probed = 0;
+}
+
+/* Read lists until so many have been read; false if there were none to read. */
+static bool
+probe(IvfScan *so, uint32 probes)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(so->context);
+	bool		  any = false;
+
+	while (so->probed < probes && so->ranking.num_lists > 0)
+	{
+		IvfListRef list = ivf_next_list(&so->ranking);
+
+		if (read_list(so, &list))
+			so->probed++;
+		else
+			begin_anew(so);
+		any = true;
+	}
+	if (so->num_coarse > 0)
+		build_coarse_heap(so);
+	MemoryContextSwitchTo(old_context);
+	return any;
+}
+
+static void
+start_scan(IndexScanDesc scan)
+{
+	IvfScan			  *so = (IvfScan *) scan->opaque;
+	MemoryContext	   old_context;
+	const ScanKeyData *order;
+	const void		  *value = NULL;
+
+	if (scan->numberOfOrderBys == 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot scan ivfflat index without order")));
+	if (scan->numberOfOrderBys > 1)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg(
+				 "cannot scan ivfflat index in order of several distances")));
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("non-MVCC snapshots are not supported with ivfflat")));
+
+	row_fetch_end(&so->rows);
+	MemoryContextReset(so->context);
+	old_context = MemoryContextSwitchTo(so->context);
+	so->index = ivf_open(scan->indexRelation);
+	so->pending = pairingheap_allocate(compare_candidates, NULL);
+	so->ready = pairingheap_allocate(compare_candidates, NULL);
+	so->coarse = NULL;
+	so->num_coarse = so->coarse_allocated = 0;
+	so->returned = NULL;
+	so->num_returned = so->returned_allocated = 0;
+	so->skip = NULL;
+	so->any_returned = false;
+	so->probed = 0;
+	row_fetch_begin(&so->rows, scan);
+
+	order = &scan->orderByData[0];
+	if ((order->sk_flags & SK_ISNULL) == 0)
+	{
+		value = PG_DETOAST_DATUM_COPY(order->sk_argument);
+		coder_check_dimensions(&so->index->coder.fine, value);
+	}
+	/* a zero vector under cosine gives no order either */
+	so->point = palloc0(so->index->coder.point_bytes);
+	if (value != NULL &&
+		!ivf_encode(&so->index->coder, value, so->point, NULL))
+		value = NULL;
+	coder_query_init(&so->query, &so->index->coder.fine, value);
+	ivf_list_query_init(&so->list_query, &so->index->coder, so->point, true);
+
+	pgstat_count_index_scan(scan->indexRelation);
+	IndexScanCountSearch(scan);
+	ivf_rank_lists(so->index, &so->list_query, &so->ranking);
+	MemoryContextSwitchTo(old_context);
+	so->started = true;
+	(void) probe(so, ivfflat_probes);
+}
+
+/* ------------------------------------------------------------------------
+ * Refining
+ * ------------------------------------------------------------------------
+ */
+
+static inline Candidate *
+first_of(pairingheap *heap)
+{
+	return pairingheap_is_empty(heap)
+			   ? NULL
+			   : pairingheap_container(Candidate, node,
+									   pairingheap_first(heap));
+}
+
+/*
+ * Read the fine code of the entry with the least coarse bound.
+ */
+static void
+refine_coarse(IvfScan *so)
+{
+	IvfIndex		  *index = so->index;
+	const IvfGeometry *geometry = &index->geometry;
+	CoarseEntry		   entry = take_coarse(so);
+	Buffer			   buffer;
+	Page			   page;
+	bool			   ours;
+
+	buffer = index_pin_page(index->rel,
+							ivf_segment_block(geometry, entry.segment) +
+								ivf_fine_page(geometry, entry.entry));
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buffer);
+	ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
+	ours = IvfPageGetHeader(page)->version == entry.version;
+	if (ours)
+	{
+		float error;
+		float distance = coder_query_distance(
+			&so->query,
+			(const VectorCode *) ivf_fine_slot(geometry, page, entry.entry),
+			&error);
+
+		add_pending(so, &entry.tid, distance, error);
+	}
+	UnlockReleaseBuffer(buffer);
+	if (!ours)
+	{
+		uint32 probed = so->probed;
+
+		begin_anew(so);
+		(void) probe(so, probed);
+	}
+}
+
+/*
+ * Is a candidate, already taken from the pending ones, the nearest by its
+ * bounds alone?  Then its exact distance is of no interest.  So it is, mostly,
+ * where codes hold the values without loss.
+ */
+static bool
+is_nearest_by_bounds(IvfScan *so, const Candidate *candidate)
+{
+	const Candidate *pending = first_of(so->pending);
+	const Candidate *ready = first_of(so->ready);
+
+	return (pending == NULL || candidate->upper_bound <= pending->bound) &&
+		   (ready == NULL || candidate->upper_bound <= ready->bound) &&
+		   (so->num_coarse == 0 ||
+			candidate->upper_bound <= so->coarse[0].bound) &&
+		   (!so->any_returned || candidate->bound >= so->last_distance);
+}
+
+/*
+ * Fetch the row of the pending candidate that may be the nearest: it becomes
+ * ready, or is dropped because it is not visible.
+ */
+static void
+refine_pending(IvfScan *so)
+{
+	Candidate *candidate = pairingheap_container(Candidate, node,
+												 pairingheap_remove_first(
+													 so->pending));
+	bool	   by_bounds = so->query.value == NULL ||
+					 is_nearest_by_bounds(so, candidate);
+	const void *value;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!row_fetch_visible(&so->rows, &candidate->tid,
+						   by_bounds ? NULL : &value))
+	{
+		pfree(candidate);
+		return;
+	}
+	if (by_bounds)
+		candidate->bound = candidate->upper_bound;
+	else
+	{
+		coder_check_dimensions(&so->index->coder.fine, value);
+		candidate->bound = coder_exact_distance(&so->query, value);
+	}
+	pairingheap_add(so->ready, &candidate->node);
+}
+
+static void
+remember_returned(IvfScan *so, const ItemPointerData *tid)
+{
+	if (so->num_returned == so->returned_allocated)
+	{
+		so->returned_allocated = Max(so->returned_allocated * 2, 64);
+		so->returned = so->returned == NULL
+						   ? MemoryContextAlloc(so->context,
+												sizeof(ItemPointerData) *
+													so->returned_allocated)
+						   : repalloc_huge(so->returned,
+										   sizeof(ItemPointerData) *
+											   so->returned_allocated);
+	}
+	so->returned[so->num_returned++] = *tid;
+}
+
+/* Find the next row in order; false if there is none. */
+static bool
+next_row(IndexScanDesc scan)
+{
+	IvfScan *so = (IvfScan *) scan->opaque;
+
+	for (;;)
+	{
+		Candidate *pending = first_of(so->pending);
+		Candidate *ready = first_of(so->ready);
+		double coarse = so->num_coarse > 0 ? so->coarse[0].bound : INFINITY;
+
+		if (so->num_coarse > 0 &&
+			(pending == NULL || coarse < pending->bound) &&
+			(ready == NULL || !(ready->bound <= coarse)))
+			refine_coarse(so);
+		else if (ready != NULL &&
+				 (pending == NULL || so->query.value == NULL ||
+				  ready->bound <= pending->bound))
+		{
+			scan->xs_heaptid = ready->tid;
+			scan->xs_recheck = false;
+			scan->xs_recheckorderby = false;
+			so->last_distance = ready->bound;
+			so->any_returned = true;
+			remember_returned(so, &ready->tid);
+			(void) pairingheap_remove_first(so->ready);
+			pfree(ready);
+			return true;
+		}
+		else if (pending != NULL)
+			refine_pending(so);
+		else if (ivfflat_iterative_scan == IVFFLAT_ITERATIVE_SCAN_OFF ||
+				 so->probed >= (uint32) ivfflat_max_probes ||
+				 !probe(so, so->probed + 1))
+			return false;
+	}
+}
+
+bool
+ivf_get_tuple(IndexScanDesc scan, ScanDirection dir)
+{
+	IvfScan *so = (IvfScan *) scan->opaque;
+	bool	 found;
+
+	Assert(ScanDirectionIsForward(dir));
+	if (!so->started)
+		start_scan(scan);
+	found = next_row(scan);
+
+	/* let go of the heap page */
+	row_fetch_let_go(&so->rows);
+	return found;
+}
