@@ -31,6 +31,7 @@ our @EXPORT = qw(
 	crash
 	log_size
 	log_errors
+	disable_checksums
 	%METRICS
 );
 
@@ -156,6 +157,18 @@ sub make_indexed_table
 		INSERT INTO $t->{name} SELECT n, make_vector('$t->{name}', n, $t->{dims}, $seed)
 			FROM generate_series(1, $t->{rows}) n;
 		CREATE INDEX $t->{name}_index ON $t->{name} USING hnsw (v $t->{opclass}) $with;};
+}
+
+# Let a stopped server read pages whatever their checksums; new clusters have
+# them since 18.
+sub disable_checksums
+{
+	my ($node) = @_;
+	my ($control) = run_command([ 'pg_controldata', $node->data_dir ]);
+
+	system_or_bail('pg_checksums', '--disable', '-D', $node->data_dir)
+		if $control =~ /^Data page checksum version: +[1-9]/m;
+	return;
 }
 
 # Settings under which a query over a whole table goes through its index and

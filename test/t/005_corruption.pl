@@ -245,6 +245,7 @@ $node->safe_psql('postgres', join '', map { "CALL make_case('$_->[3]{name}');" }
 my @paths = split /\n/, $node->safe_psql('postgres',
 	join '', map { "SELECT pg_relation_filepath('$_->[3]{name}_index');" } @cases);
 $node->stop;
+disable_checksums($node);
 foreach my $i (0 .. $#cases)
 {
 	my $path = $node->data_dir . '/' . $paths[$i];

@@ -291,6 +291,38 @@ if (!$real)
 	is(join("\n", @more), '', 'the parts of the install script that pgvector has have nothing else');
 }
 
+# Statements on tables with such indexes, before and after the update.
+sub check_foreign
+{
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($node, $when) = @_;
+	my $out_of_date = qr/was made by pgvector and has to be rebuilt/;
+
+	same(contents($node, 'app'), $old_contents, "$when: rows and definitions are what they were");
+	same(answers($node, 'app', 'SET enable_seqscan = off'), $old_answers, "$when: queries go on, without the indexes");
+	is(usable($node, 'app'), '', "$when: the planner takes none of them");
+
+	# the first row is far from where the queries look
+	$node->safe_psql('app', 'DELETE FROM changing WHERE id = (SELECT min(id) FROM changing)');
+	foreach my $command (
+		q{INSERT INTO part VALUES (7, '[1,1,1]')},
+		q{UPDATE scratch SET v = '[1,1,1]' WHERE id = 2},
+		q{VACUUM changing})
+	{
+		my ($status, $out, $err) = $node->psql('app', "\\set VERBOSITY verbose\n$command");
+
+		like($err, qr/^psql:.*ERROR:  55000: index "\w+" $out_of_date/, "$when: refused: $command");
+		like($err, qr/HINT:  Rebuild it with "REINDEX INDEX public\.\w+"/, "$when: with the remedy");
+	}
+	is($node->psql('app', 'VACUUM (INDEX_CLEANUP off) changing'), 0, "$when: VACUUM without index cleanup works");
+	is($node->psql('app', 'ANALYZE'), 0, "$when: ANALYZE works");
+
+	my ($status, $out, $err) = $node->psql('app', 'VACUUM (FREEZE) part_2');
+	is($status, 0, "$when: VACUUM without dead rows works");
+	like($err, qr/WARNING:  index "\w+" $out_of_date/, "$when: and warns");
+	return;
+}
+
 # ------------------------------------------------------------------------
 # Dump and restore
 # ------------------------------------------------------------------------
@@ -336,6 +368,33 @@ SKIP:
 }
 
 # ------------------------------------------------------------------------
+# pg_upgrade: the new server has our library
+# ------------------------------------------------------------------------
+my $upgraded = PostgreSQL::Test::Cluster->new('upgraded');
+
+$upgraded->init;
+$upgraded->append_conf('postgresql.conf', "jit = off\nautovacuum = off\n");
+$old->safe_psql('postgres', 'DROP DATABASE IF EXISTS back');
+$old->stop;
+chdir $PostgreSQL::Test::Utils::tmp_check or die;
+command_ok([
+		'pg_upgrade', '--no-sync', '-d', $old->data_dir, '-D', $upgraded->data_dir,
+		'-b', output_of($real // 'pg_config', '--bindir'), '-B', output_of('pg_config', '--bindir'),
+		'-s', $upgraded->host, '-p', $old->port, '-P', $upgraded->port ], 'pg_upgrade');
+chdir $top or die;
+$upgraded->start;
+same(contents($upgraded, 'app'), $old_contents, 'pg_upgrade: rows and definitions are what they were');
+$upgraded->safe_psql('app', 'ANALYZE');
+check_foreign($upgraded, 'pg_upgrade') if $real;
+$upgraded->safe_psql('app', 'ALTER EXTENSION vector UPDATE');
+same(catalog($upgraded, 'app'), catalog($ours, 'postgres'), 'pg_upgrade: updated, the catalog is that of a new install');
+$upgraded->safe_psql('app', 'REINDEX DATABASE app');
+is(usable($upgraded, 'app'), $all_indexes, 'pg_upgrade: rebuilt, every index serves its query');
+same(answers($upgraded, 'app', $indexscan), $old_answers, 'pg_upgrade: the answers are those of pgvector');
+$upgraded->stop;
+$old->start;
+
+# ------------------------------------------------------------------------
 # In place: the library is another one, the databases are what they were
 # ------------------------------------------------------------------------
 
@@ -377,45 +436,11 @@ else
 		write_file($path, foreign_file($am));
 		write_file("${path}_init", substr(foreign_file($am), 0, 8192)) if $persistence eq 'u';
 	}
-	# new clusters have checksums since version 18
-	system_or_bail('pg_checksums', '--disable', '-D', $old->data_dir)
-		if output_of('pg_controldata', $old->data_dir) =~ /^Data page checksum version: +[1-9]/m;
+	disable_checksums($old);
 }
 $old->start;
 
-# Statements on tables with such indexes, before and after the update.
-sub check_foreign
-{
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my ($when) = @_;
-	my $out_of_date = qr/was made by pgvector and has to be rebuilt/;
-
-	same(contents($old, 'app'), $old_contents, "$when: rows and definitions are what they were");
-	same(answers($old, 'app', 'SET enable_seqscan = off'), $old_answers, "$when: queries go on, without the indexes");
-	is(usable($old, 'app'), '', "$when: the planner takes none of them");
-
-	# the first row is far from where the queries look
-	$old->safe_psql('app', 'DELETE FROM changing WHERE id = (SELECT min(id) FROM changing)');
-	foreach my $command (
-		q{INSERT INTO part VALUES (7, '[1,1,1]')},
-		q{UPDATE scratch SET v = '[1,1,1]' WHERE id = 2},
-		q{VACUUM changing})
-	{
-		my ($status, $out, $err) = $old->psql('app', "\\set VERBOSITY verbose\n$command");
-
-		like($err, qr/^psql:.*ERROR:  55000: index "\w+" $out_of_date/, "$when: refused: $command");
-		like($err, qr/HINT:  Rebuild it with "REINDEX INDEX public\.\w+"/, "$when: with the remedy");
-	}
-	is($old->psql('app', 'VACUUM (INDEX_CLEANUP off) changing'), 0, "$when: VACUUM without index cleanup works");
-	is($old->psql('app', 'ANALYZE'), 0, "$when: ANALYZE works");
-
-	my ($status, $out, $err) = $old->psql('app', 'VACUUM (FREEZE) part_2');
-	is($status, 0, "$when: VACUUM without dead rows works");
-	like($err, qr/WARNING:  index "\w+" $out_of_date/, "$when: and warns");
-	return;
-}
-
-check_foreign('without update');
+check_foreign($old, 'without update');
 
 # What is not an index works with our library and pgvector's catalog, too.
 is($old->safe_psql('app', q{SELECT extversion FROM pg_extension WHERE extname = 'vector'}),
@@ -453,7 +478,7 @@ is($session->query_safe('EXECUTE pairs'), '122', 'a statement that was prepared 
 $session->quit if $session;
 
 same(catalog($old, 'app'), $fresh, 'updated: the catalog is that of a new install');
-check_foreign('updated');
+check_foreign($old, 'updated');
 $old->stop('immediate');
 $old->start;
 is(usable($old, 'app'), '', 'after a crash: indexes of unlogged tables are still those of pgvector');
