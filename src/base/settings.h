@@ -10,7 +10,7 @@
 
 #define HNSW_DEFAULT_EF_SEARCH		 40
 #define HNSW_MIN_EF_SEARCH			 1
-#define HNSW_MAX_EF_SEARCH			 1000
+#define HNSW_MAX_EF_SEARCH			 100000
 #define HNSW_DEFAULT_MAX_SCAN_TUPLES 20000
 
 typedef enum HnswIterativeScan

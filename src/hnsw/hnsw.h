@@ -338,6 +338,16 @@ typedef struct HnswVisited
 	uint32		 count;
 } HnswVisited;
 
+/* Candidates, the nearest first in the sense of a binary heap. */
+typedef struct HnswHeap
+{
+	HnswCandidate *items;
+	int			   count;
+	int			   allocated;
+} HnswHeap;
+
+struct HnswLargeBeam;
+
 /*
  * A search on one level.  beam[0 .. beam_count) are the best candidates found,
  * nearest first, at most beam_limit; the others are in `rest`, which turns
@@ -355,14 +365,15 @@ typedef struct HnswSearch
 	int				 beam_limit;
 	int				 beam_allocated;
 	int				 next; /* no candidate before this is unexpanded */
-	HnswCandidate	*rest;
-	int				 rest_count;
-	int				 rest_allocated;
+	HnswHeap		 rest;
 	bool			 rest_is_heap;
-	int64			 scored; /* codes compared so far */
-	uint32			*edges;	 /* work space */
-	HnswElement		*hop;
-	HnswCodeBuffer	 code;
+
+	struct HnswLargeBeam *large; /* in place of the beam while it is changed */
+
+	int64		   scored; /* codes compared so far */
+	uint32		  *edges;  /* work space */
+	HnswElement	  *hop;
+	HnswCodeBuffer code;
 } HnswSearch;
 
 /* Memory comes from the current context; the query must outlive the search. */

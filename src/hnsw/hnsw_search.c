@@ -3,7 +3,7 @@
  *		Best-first search of the graph on codes.
  *
  * Algorithm 2 of Malkov & Yashunin (2018), with the candidate queue and the
- * result set as one sorted array, the beam: the nearest candidate not yet
+ * result set as one sorted array (two heaps if large), the beam: the nearest candidate not yet
  * expanded is expanded until there is none.  Candidates that the beam has no
  * room for are kept, so that a search can be widened and continued, which is
  * how rows that turn out to be dead or filtered are replaced.
@@ -278,7 +278,7 @@ hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level)
 }
 
 /* ------------------------------------------------------------------------
- * The heap of candidates that found no place in the beam
+ * Heaps of candidates
  * ------------------------------------------------------------------------
  */
 
@@ -289,68 +289,87 @@ nearer(const HnswCandidate *a, const HnswCandidate *b)
 }
 
 static void
-sift_down(HnswCandidate *heap, int count, int i)
+sift_down(HnswHeap *heap, int i)
 {
-	HnswCandidate moving = heap[i];
+	HnswCandidate *items = heap->items;
+	HnswCandidate  moving = items[i];
 
 	for (;;)
 	{
 		int child = 2 * i + 1;
 
-		if (child >= count)
+		if (child >= heap->count)
 			break;
-		if (child + 1 < count && nearer(&heap[child + 1], &heap[child]))
+		if (child + 1 < heap->count &&
+			nearer(&items[child + 1], &items[child]))
 			child++;
-		if (!nearer(&heap[child], &moving))
+		if (!nearer(&items[child], &moving))
 			break;
-		heap[i] = heap[child];
+		items[i] = items[child];
 		i = child;
 	}
-	heap[i] = moving;
+	items[i] = moving;
+}
+
+/* Append a candidate; until heap_order is called there is no order. */
+static void
+heap_append(MemoryContext context, HnswHeap *heap, HnswCandidate candidate)
+{
+	if (heap->count == heap->allocated)
+	{
+		heap->allocated = Max(1024, 2 * heap->allocated);
+		if (heap->items == NULL)
+			heap->items = MemoryContextAlloc(context, sizeof(HnswCandidate) *
+														  heap->allocated);
+		else
+			heap->items = repalloc_huge(heap->items, sizeof(HnswCandidate) *
+														 heap->allocated);
+	}
+	heap->items[heap->count++] = candidate;
 }
 
 static void
-push_rest(HnswSearch *search, const HnswCandidate *candidate)
+heap_order(HnswHeap *heap)
 {
-	HnswCandidate *heap;
-	int			   i;
+	for (int i = heap->count / 2 - 1; i >= 0; i--)
+		sift_down(heap, i);
+}
 
-	if (search->rest_count == search->rest_allocated)
-	{
-		search->rest_allocated = Max(1024, 2 * search->rest_allocated);
-		if (search->rest == NULL)
-			search->rest = MemoryContextAlloc(search->context,
-											  sizeof(HnswCandidate) *
-												  search->rest_allocated);
-		else
-			search->rest = repalloc_huge(search->rest,
-										 sizeof(HnswCandidate) *
-											 search->rest_allocated);
-	}
-	heap = search->rest;
-	i = search->rest_count++;
-	heap[i] = *candidate;
-	if (!search->rest_is_heap)
-		return;
+static void
+heap_push(MemoryContext context, HnswHeap *heap, HnswCandidate candidate)
+{
+	int			   i = heap->count;
+	HnswCandidate *items;
 
-	while (i > 0 && nearer(candidate, &heap[(i - 1) / 2]))
+	heap_append(context, heap, candidate);
+	items = heap->items;
+	while (i > 0 && nearer(&candidate, &items[(i - 1) / 2]))
 	{
-		heap[i] = heap[(i - 1) / 2];
+		items[i] = items[(i - 1) / 2];
 		i = (i - 1) / 2;
 	}
-	heap[i] = *candidate;
+	items[i] = candidate;
 }
 
 static HnswCandidate
-pop_rest(HnswSearch *search)
+heap_pop(HnswHeap *heap)
 {
-	HnswCandidate nearest = search->rest[0];
+	HnswCandidate nearest = heap->items[0];
 
-	Assert(search->rest_is_heap && search->rest_count > 0);
-	search->rest[0] = search->rest[--search->rest_count];
-	if (search->rest_count > 0)
-		sift_down(search->rest, search->rest_count, 0);
+	heap->items[0] = heap->items[--heap->count];
+	if (heap->count > 0)
+		sift_down(heap, 0);
 	return nearest;
+}
+
+/* Keep a candidate that the beam has no room for. */
+static void
+push_rest(HnswSearch *search, HnswCandidate candidate)
+{
+	if (search->rest_is_heap)
+		heap_push(search->context, &search->rest, candidate);
+	else
+		heap_append(search->context, &search->rest, candidate);
 }
 
 /* ------------------------------------------------------------------------
@@ -370,10 +389,10 @@ offer(HnswSearch *search, HnswCandidate candidate)
 		if (search->beam_limit == 0 ||
 			candidate.distance >= beam[search->beam_count - 1].distance)
 		{
-			push_rest(search, &candidate);
+			push_rest(search, candidate);
 			return;
 		}
-		push_rest(search, &beam[search->beam_count - 1]);
+		push_rest(search, beam[search->beam_count - 1]);
 		search->beam_count--;
 		high--;
 	}
@@ -397,15 +416,147 @@ offer(HnswSearch *search, HnswCandidate candidate)
 		search->next++;
 }
 
+/* Score the neighbours of an element that were not seen before. */
+static inline void
+expand(HnswSearch *search, HnswElement element, ScoreCallback accept)
+{
+	uint32 count = hnsw_read_list(search->index, element, search->level,
+								  search->edges);
+	int	   fresh = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		HnswElement neighbour = HNSW_EDGE_TARGET(search->edges[i]);
+
+		if (visit(search, neighbour))
+			search->hop[fresh++] = neighbour;
+	}
+	score_hop(search, fresh, accept);
+}
+
+/* ------------------------------------------------------------------------
+ * Large beams
+ *
+ * Making room in a sorted array costs its length in the worst case, a search
+ * that comes nearer and nearer.  Mostly candidates come near the end: measured
+ * on 100,000 rows, the array is as fast as heaps up to 30,000 candidates, and
+ * 1.2 times slower at 100,000.  So beams larger than that are taken apart into
+ * two heaps, of what is to be expanded and of what is to be pushed out, and
+ * sorted when they are done.
+ * ------------------------------------------------------------------------
+ */
+#define LARGE_BEAM 32768
+
+/*
+ * Heaps have numbers of the pool in place of elements.  In `farthest`, which has
+ * what the beam consists of, distances are negated; `unexpanded` may have what
+ * was pushed out of the beam, with HNSW_NONE as the element in the pool.
+ */
+typedef struct HnswLargeBeam
+{
+	HnswHeap pool; /* not ordered */
+	HnswHeap unexpanded;
+	HnswHeap farthest;
+} HnswLargeBeam;
+
+static void
+add_to_large_beam(HnswSearch *search, HnswCandidate candidate)
+{
+	HnswLargeBeam *large = search->large;
+	HnswCandidate  item = {candidate.distance, 0, large->pool.count};
+
+	heap_append(search->context, &large->pool, candidate);
+	if ((candidate.element & HNSW_EXPANDED) == 0)
+		heap_push(search->context, &large->unexpanded, item);
+	item.distance = -item.distance;
+	heap_push(search->context, &large->farthest, item);
+}
+
+static void
+offer_large(HnswSearch *search, HnswCandidate candidate)
+{
+	HnswLargeBeam *large = search->large;
+
+	if (large->farthest.count == search->beam_limit)
+	{
+		uint32 farthest = large->farthest.items[0].element;
+
+		if (candidate.distance >= large->pool.items[farthest].distance)
+		{
+			push_rest(search, candidate);
+			return;
+		}
+		push_rest(search, large->pool.items[farthest]);
+		large->pool.items[farthest].element = HNSW_NONE;
+		(void) heap_pop(&large->farthest);
+	}
+	add_to_large_beam(search, candidate);
+}
+
+static int
+compare_candidates(const void *a, const void *b)
+{
+	const HnswCandidate *ca = a;
+	const HnswCandidate *cb = b;
+
+	return nearer(ca, cb) ? -1 : nearer(cb, ca) ? 1 : 0;
+}
+
+static void
+free_heap(HnswHeap *heap)
+{
+	if (heap->items != NULL)
+		pfree(heap->items);
+}
+
+/* run for large beams */
+static void
+run_large(HnswSearch *search)
+{
+	HnswLargeBeam large = {{0}};
+
+	search->large = &large;
+	for (int i = 0; i < search->beam_count; i++)
+		add_to_large_beam(search, search->beam[i]);
+
+	while (large.unexpanded.count > 0)
+	{
+		uint32		   number = heap_pop(&large.unexpanded).element;
+		HnswCandidate *candidate = &large.pool.items[number];
+		HnswElement	   element = candidate->element;
+
+		CHECK_FOR_INTERRUPTS();
+		if (element == HNSW_NONE)
+			continue;
+		candidate->element |= HNSW_EXPANDED;
+		expand(search, element, offer_large);
+	}
+
+	search->beam_count = large.farthest.count;
+	for (int i = 0; i < search->beam_count; i++)
+		search->beam[i] = large.pool.items[large.farthest.items[i].element];
+	qsort(search->beam, search->beam_count, sizeof(HnswCandidate),
+		  compare_candidates);
+	search->next = search->beam_count;
+
+	search->large = NULL;
+	free_heap(&large.pool);
+	free_heap(&large.unexpanded);
+	free_heap(&large.farthest);
+}
+
 /* Expand the nearest unexpanded candidate of the beam until there is none. */
 static void
 run(HnswSearch *search)
 {
+	if (search->beam_limit >= LARGE_BEAM)
+	{
+		run_large(search);
+		return;
+	}
 	for (;;)
 	{
 		HnswElement element;
-		uint32		count;
-		int			fresh = 0;
 
 		while (search->next < search->beam_count &&
 			   (search->beam[search->next].element & HNSW_EXPANDED) != 0)
@@ -416,17 +567,7 @@ run(HnswSearch *search)
 		CHECK_FOR_INTERRUPTS();
 		element = search->beam[search->next].element;
 		search->beam[search->next].element |= HNSW_EXPANDED;
-
-		count = hnsw_read_list(search->index, element, search->level,
-							   search->edges);
-		for (uint32 i = 0; i < count; i++)
-		{
-			HnswElement neighbour = HNSW_EDGE_TARGET(search->edges[i]);
-
-			if (visit(search, neighbour))
-				search->hop[fresh++] = neighbour;
-		}
-		score_hop(search, fresh, offer);
+		expand(search, element, offer);
 	}
 }
 
@@ -436,7 +577,7 @@ hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count,
 {
 	search->level = level;
 	clear_visited(&search->visited);
-	search->rest_count = 0;
+	search->rest.count = 0;
 	search->rest_is_heap = false;
 	search->next = 0;
 
@@ -477,18 +618,16 @@ hnsw_search_widen(HnswSearch *search, int more)
 
 	if (!search->rest_is_heap)
 	{
-		for (int i = search->rest_count / 2 - 1; i >= 0; i--)
-			sift_down(search->rest, search->rest_count, i);
+		heap_order(&search->rest);
 		search->rest_is_heap = true;
 	}
 
 	reserve_beam(search, search->beam_limit + more + 1);
 	search->beam_limit += more;
-	while (search->beam_count < search->beam_limit && search->rest_count > 0)
+	while (search->beam_count < search->beam_limit && search->rest.count > 0)
 	{
-		HnswCandidate candidate = pop_rest(search);
-
-		offer(search, candidate);
+		/* as they come by distance, each goes to the end or near it */
+		offer(search, heap_pop(&search->rest));
 		any = true;
 	}
 	run(search);
@@ -510,6 +649,6 @@ Size
 hnsw_search_memory(const HnswSearch *search)
 {
 	return sizeof(HnswCandidate) *
-			   ((Size) search->beam_allocated + search->rest_allocated) +
+			   ((Size) search->beam_allocated + search->rest.allocated) +
 		   sizeof(HnswElement) * ((Size) search->visited.mask + 1);
 }

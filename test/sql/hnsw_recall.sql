@@ -54,3 +54,20 @@ SELECT recall('inserted', '<->', 32, 10, 25, 22) >= 0.90 AS enough;
 SET hnsw.ef_search = 1000;
 SET enable_seqscan = off;
 SELECT count(*) FROM inserted i CROSS JOIN LATERAL (SELECT id FROM inserted ORDER BY v <-> i.v LIMIT 1) x WHERE x.id <> i.id;
+-- so many candidates that they are no array but heaps: none is lost, each row
+-- comes once and in order, and scans go on
+CREATE TABLE many (id int, v vector(2));
+INSERT INTO many SELECT i, ARRAY[noise(i, 24), noise(i, 25)] FROM generate_series(1, 35000) i;
+CREATE INDEX many_v ON many USING hnsw (v vector_l2_ops) WITH (m = 4, ef_construction = 8);
+SET enable_seqscan = off;
+SET hnsw.ef_search = 33000;
+CREATE TABLE found AS SELECT id, v <-> '[0.1,0.3]' AS d, row_number() OVER () AS place FROM (SELECT * FROM many ORDER BY v <-> '[0.1,0.3]') x;
+SELECT count(*), count(DISTINCT id), max(d) < 0.95 AS near FROM found;
+SELECT count(*) FROM (SELECT d < lag(d) OVER (ORDER BY place) AS wrong FROM found) x WHERE wrong;
+SET hnsw.iterative_scan = relaxed_order;
+SET hnsw.max_scan_tuples = 1000000;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM many ORDER BY v <-> '[0.1,0.3]') x;
+RESET hnsw.iterative_scan;
+RESET hnsw.max_scan_tuples;
+RESET hnsw.ef_search;
+RESET enable_seqscan;

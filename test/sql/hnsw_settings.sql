@@ -6,9 +6,9 @@ SELECT name, setting, unit, context, vartype, min_val, max_val, enumvals, boot_v
 FROM pg_settings WHERE name LIKE 'hnsw.%' OR name LIKE 'vector.%' ORDER BY name COLLATE "C";
 
 SET hnsw.ef_search = 1;
-SET hnsw.ef_search = 1000;
+SET hnsw.ef_search = 100000;
 SET hnsw.ef_search = 0;
-SET hnsw.ef_search = 1001;
+SET hnsw.ef_search = 100001;
 SET hnsw.ef_search = 'all';
 RESET hnsw.ef_search;
 SET hnsw.iterative_scan = strict_order;
