@@ -186,5 +186,6 @@ COMMENT ON OPERATOR > (sparsevec, sparsevec) IS 'greater than';
 
 COMMENT ON FUNCTION hnsw_halfvec_support(internal) IS 'hnsw support';
 COMMENT ON FUNCTION hnsw_bit_support(internal) IS 'hnsw support';
+COMMENT ON FUNCTION hnsw_sparsevec_support(internal) IS 'hnsw support';
 COMMENT ON FUNCTION ivfflat_halfvec_support(internal) IS 'ivfflat support';
 COMMENT ON FUNCTION ivfflat_bit_support(internal) IS 'ivfflat support';

@@ -177,7 +177,7 @@ sub usable
 		my @rivals = grep { $_ ne $name } map { $_->[0] } @indexes;
 		my $rivals = join ', ', map { "'$_'" } @rivals;
 		my $plan = $node->safe_psql($db, qq{
-			SET enable_seqscan = off; SET enable_bitmapscan = off;
+			SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off;
 			BEGIN;
 			DO \$\$ DECLARE i regclass; BEGIN
 				FOR i IN SELECT oid FROM pg_class WHERE relname IN ($rivals) LOOP
