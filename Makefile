@@ -48,6 +48,9 @@ TAP_TESTS = $(if $(wildcard test/t/*.pl),1)
 PROVE_TESTS = test/t/*.pl
 
 PG_CPPFLAGS = -Isrc
+
+# Calls within the library are calls, not looked up in a table, and can be inlined.
+PG_CFLAGS = -fno-semantic-interposition
 EXTRA_CLEAN = src/*.o src/*/*.o src/*.bc src/*/*.bc src/*.d src/*/*.d
 
 PG_CONFIG ?= pg_config
@@ -62,6 +65,10 @@ $(foreach v,DATA DOCS REGRESS ISOLATION TAP_TESTS,$(if $(strip $($(v))),,$(eval 
 include $(PGXS)
 
 PROVE_FLAGS += -I test/perl
+
+ifeq ($(PORTNAME),linux)
+SHLIB_LINK += -Wl,-Bsymbolic
+endif
 
 # README.md would collide with other extensions' in a shared directory.
 docmoduledir := $(EXTENSION)
@@ -81,6 +88,10 @@ $(OBJS:.o=.bc): src/%.bc: src/%.c Makefile
 # it can be compiled for a CPU that is not there.
 KERNELS = $(basename $(wildcard src/distance/kernels_*.c))
 $(KERNELS:=.o) $(KERNELS:=.bc): KERNEL_CFLAGS = -O3 $(ISA_CFLAGS)
+
+# Loops over all elements, which any instruction set has vectors for.
+LOOPS = src/types/binary_form src/types/float_array
+$(LOOPS:=.o) $(LOOPS:=.bc): KERNEL_CFLAGS = -O3
 
 ifneq ($(filter x86_64 amd64,$(host_cpu)),)
 AVX2_CFLAGS = -mavx2 -mfma -mf16c

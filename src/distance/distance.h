@@ -62,6 +62,19 @@ typedef struct BitCounts
 	uint64 either;
 } BitCounts;
 
+/*
+ * Decimals of nine digits, d * 10^exponent with the point after the first digit;
+ * eight of them as numbers 0 to 9, the first one in the low byte.
+ */
+#define DECIMAL_BLOCK 16
+
+typedef struct DecimalBlock
+{
+	uint32 first[DECIMAL_BLOCK];
+	uint64 digits[DECIMAL_BLOCK];
+	int32  exponent[DECIMAL_BLOCK];
+} DecimalBlock;
+
 typedef struct DistanceKernels
 {
 	/* "baseline", "neon", "avx2", "avx512", "avx512vnni" or "avx512popcnt" */
@@ -94,6 +107,14 @@ typedef struct DistanceKernels
 	 */
 	void (*f16_to_f32)(const uint16 *x, float *result, uint32 dim);
 	void (*f32_to_f16)(const float *x, uint16 *result, uint32 dim);
+
+	/*
+	 * The shortest decimals that read back as DECIMAL_BLOCK floats.  Right for
+	 * normal floats that are no powers of two; other values are allowed.
+	 * powers[n] holds the 64 leading bits of 10^n, -31 <= n <= 45.
+	 */
+	void (*decimals_f32)(const float *x, const uint64 *powers,
+						 DecimalBlock *result);
 
 	/*
 	 * Sparse x sparse; float32 accumulators, may overflow to Infinity.

@@ -227,6 +227,8 @@ f32_to_f16(const float *x, uint16 *result, uint32 dim)
 	}
 }
 
+#include "distance/decimals.inc.h"
+
 /*
  * Sparse arrays are taken in blocks of SPARSE_LANES elements.  A step compares all
  * indexes of a block of a with all of a block of b, then leaves the block that
@@ -936,6 +938,7 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.cosine_f16 = cosine_f16, \
 	.f16_to_f32 = f16_to_f32, \
 	.f32_to_f16 = f32_to_f16, \
+	.decimals_f32 = decimals_f32, \
 	.l2sq_sparse = l2sq_sparse, \
 	.dot_sparse = dot_sparse, \
 	.l1_sparse = l1_sparse, \

@@ -10,6 +10,7 @@
 #include "base/compat.h"
 #include "distance/distance.h"
 #include "types/bitvec.h"
+#include "types/short_value.h"
 
 #define BYTES(bits) (((uint32) (bits) + BITS_PER_BYTE - 1) / BITS_PER_BYTE)
 
@@ -34,9 +35,11 @@ bit_jaccard_distance_raw(const uint8 *a, const uint8 *b, int bits)
 	PG_FUNCTION_INFO_V1(name);                                           \
 	Datum name(PG_FUNCTION_ARGS)                                         \
 	{                                                                    \
-		VarBit *a = PG_GETARG_VARBIT_P(0);                               \
-		VarBit *b = PG_GETARG_VARBIT_P(1);                               \
-		double	result;                                                  \
+		ShortValue a_room;                                               \
+		ShortValue b_room;                                               \
+		VarBit	  *a = fetch_value(PG_GETARG_DATUM(0), &a_room);         \
+		VarBit	  *b = fetch_value(PG_GETARG_DATUM(1), &b_room);         \
+		double	   result;                                               \
                                                                          \
 		if (VARBITLEN(a) != VARBITLEN(b))                                \
 			ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),             \
@@ -44,8 +47,8 @@ bit_jaccard_distance_raw(const uint8 *a, const uint8 *b, int bits)
 								   VARBITLEN(a), VARBITLEN(b))));        \
 		result = bit_##name##_raw(VARBITS(a), VARBITS(b), VARBITLEN(a)); \
                                                                          \
-		PG_FREE_IF_COPY(a, 0);                                           \
-		PG_FREE_IF_COPY(b, 1);                                           \
+		release_value(a, PG_GETARG_DATUM(0), &a_room);                   \
+		release_value(b, PG_GETARG_DATUM(1), &b_room);                   \
 		PG_RETURN_FLOAT8(result);                                        \
 	}                                                                    \
 	extern Datum name(PG_FUNCTION_ARGS)

@@ -14,6 +14,7 @@
 
 #include "base/compat.h"
 #include "distance/distance.h"
+#include "types/short_value.h"
 #include "types/type_checks.h"
 
 typedef struct DenseVector
@@ -85,21 +86,23 @@ extern void	  dense_store(const VectorType *type, DenseVector *value,
  * DENSE_DISTANCE -- the function `name` of SQL is `distance` of two values of
  * the struct Value with elements x.
  */
-#define DENSE_DISTANCE(name, distance, Value, type)                \
-	PG_FUNCTION_INFO_V1(name);                                     \
-	Datum name(PG_FUNCTION_ARGS)                                   \
-	{                                                              \
-		Value *a = (Value *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0)); \
-		Value *b = (Value *) PG_DETOAST_DATUM(PG_GETARG_DATUM(1)); \
-		double result;                                             \
-                                                                   \
-		check_same_dims(&(type), a->dim, b->dim);                  \
-		result = distance(a->x, b->x, a->dim);                     \
-                                                                   \
-		PG_FREE_IF_COPY(a, 0);                                     \
-		PG_FREE_IF_COPY(b, 1);                                     \
-		PG_RETURN_FLOAT8(result);                                  \
-	}                                                              \
+#define DENSE_DISTANCE(name, distance, Value, type)              \
+	PG_FUNCTION_INFO_V1(name);                                   \
+	Datum name(PG_FUNCTION_ARGS)                                 \
+	{                                                            \
+		ShortValue a_room;                                       \
+		ShortValue b_room;                                       \
+		Value	  *a = fetch_value(PG_GETARG_DATUM(0), &a_room); \
+		Value	  *b = fetch_value(PG_GETARG_DATUM(1), &b_room); \
+		double	   result;                                       \
+                                                                 \
+		check_same_dims(&(type), a->dim, b->dim);                \
+		result = distance(a->x, b->x, a->dim);                   \
+                                                                 \
+		release_value(a, PG_GETARG_DATUM(0), &a_room);           \
+		release_value(b, PG_GETARG_DATUM(1), &b_room);           \
+		PG_RETURN_FLOAT8(result);                                \
+	}                                                            \
 	extern Datum name(PG_FUNCTION_ARGS)
 
 /* dense_io.c */

@@ -48,9 +48,7 @@ dense_out(FunctionCallInfo fcinfo, const VectorType *type)
 		int	  n = Min(DENSE_BLOCK, value->dim - i);
 		float buffer[DENSE_BLOCK];
 
-		p = dense_text_print_elements(p,
-									  dense_block(type, value, i, n, buffer),
-									  n);
+		p = number_print_list(p, dense_block(type, value, i, n, buffer), n);
 	}
 	p[-1] = ']'; /* in place of the last comma */
 	*p = '\0';

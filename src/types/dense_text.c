@@ -63,14 +63,3 @@ dense_text_parse(const VectorType *type, const char *text, float *x, int *dim,
 	*dim = count;
 	return true;
 }
-
-char *
-dense_text_print_elements(char *p, const float *x, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		p += number_print_float(x[i], p);
-		*p++ = ',';
-	}
-	return p;
-}

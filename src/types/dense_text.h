@@ -21,10 +21,4 @@ extern bool dense_text_parse(const VectorType *type, const char *text,
 #define DENSE_TEXT_SIZE(n) \
 	((Size) (n) * (NUMBER_MAX_CHARS + 1) + 2 + NUMBER_PRINT_ROOM)
 
-/*
- * dense_text_print_elements -- write n elements, each with a comma behind it,
- * at p; return the position after them.
- */
-extern char *dense_text_print_elements(char *p, const float *x, int n);
-
 #endif /* DENSE_TEXT_H */

@@ -15,6 +15,9 @@
  */
 #include "c.h"
 
+#include <math.h>
+
+#include "distance/distance.h"
 #include "types/number_exact.h"
 #include "types/number_io.h"
 #include "types/number_tables.h"
@@ -651,68 +654,19 @@ eight_digits(uint32 number)
 	return quotients | (digits - 10 * quotients) << 8;
 }
 
-int
-number_print_float(float value, char *out)
+/*
+ * print_decimal -- write a decimal of nine digits, without the zeros at its end,
+ * at p; return the position after it.
+ *
+ * The point is after the first digit; `digits` are the others, as eight_digits
+ * gives them.
+ */
+static inline char *
+print_decimal(char *p, uint32 first, uint64 digits, int exponent)
 {
-	uint32 bits = float_to_bits(value);
-	char  *p = out;
-	uint32 number;
-	uint64 digits;
-	uint32 first;
-	bool   is_short;
-	int	   zeros;
-	int	   count;
-	int	   exponent;
+	/* the first one, and of the eight others count - 1 */
+	int count = digits == 0 ? 1 : 9 - (leading_zeros_64(digits) >> 3);
 
-	*p = '-';
-	p += bits >> 31;
-	bits &= ~FLOAT_SIGN_BIT;
-
-	if (unlikely(bits >= FLOAT_INFINITY_BITS))
-	{
-		if (bits > FLOAT_INFINITY_BITS)
-		{
-			memcpy(out, "NaN", 3);
-			return 3;
-		}
-		memcpy(p, "Infinity", 8);
-		return (int) (p + 8 - out);
-	}
-
-	/* integers, which are all of the data of many tables */
-	if (bits - 1 >= ONE_BITS - 1 && bits < MILLION_BITS)
-	{
-		number = (uint32) float_from_bits(bits);
-		if (float_to_bits((float) number) == bits)
-		{
-			digits = eight_digits(number);
-			/* do not count the last digit, so that zero has one */
-			zeros = trailing_zeros_64(digits | UINT64CONST(1) << 56) >> 3;
-			store_eight(p, (digits | EIGHT_ZERO_CHARS) >> (8 * zeros));
-			return (int) (p + 8 - zeros - out);
-		}
-	}
-
-	if (likely((bits & 0x7fffff) != 0 && bits > 0x800000))
-	{
-		number = shortest_decimal((bits & 0x7fffff) | 0x800000,
-								  (int) (bits >> 23) - 150, false, &exponent);
-		/* seven, eight or nine digits */
-		is_short = number < 100000000;
-		exponent -= is_short;
-		number = is_short ? 10 * number : number;
-		is_short = number < 100000000;
-		exponent -= is_short;
-		number = is_short ? 10 * number : number;
-	}
-	else
-		number = shortest_decimal_rare(bits, &exponent);
-
-	/* nine digits: the first one, and eight more of which count - 1 matter */
-	first = number / 100000000;
-	digits = eight_digits(number - first * 100000000);
-	count = digits == 0 ? 1 : 9 - (leading_zeros_64(digits) >> 3);
-	exponent += 8;
 	first |= '0';
 	digits |= EIGHT_ZERO_CHARS;
 
@@ -752,5 +706,122 @@ number_print_float(float value, char *out)
 		p[3] = '0' + size % 10;
 		p += 4;
 	}
-	return (int) (p - out);
+	return p;
+}
+
+int
+number_print_float(float value, char *out)
+{
+	uint32 bits = float_to_bits(value);
+	char  *p = out;
+	uint32 number;
+	uint64 digits;
+	uint32 first;
+	bool   is_short;
+	int	   zeros;
+	int	   exponent;
+
+	*p = '-';
+	p += bits >> 31;
+	bits &= ~FLOAT_SIGN_BIT;
+
+	if (unlikely(bits >= FLOAT_INFINITY_BITS))
+	{
+		if (bits > FLOAT_INFINITY_BITS)
+		{
+			memcpy(out, "NaN", 3);
+			return 3;
+		}
+		memcpy(p, "Infinity", 8);
+		return (int) (p + 8 - out);
+	}
+
+	/* integers, which are all of the data of many tables */
+	if (bits - 1 >= ONE_BITS - 1 && bits < MILLION_BITS)
+	{
+		number = (uint32) float_from_bits(bits);
+		if (float_to_bits((float) number) == bits)
+		{
+			digits = eight_digits(number);
+			/* do not count the last digit, so that zero has one */
+			zeros = trailing_zeros_64(digits | UINT64CONST(1) << 56) >> 3;
+			store_eight(p, (digits | EIGHT_ZERO_CHARS) >> (8 * zeros));
+			return (int) (p + 8 - zeros - out);
+		}
+	}
+
+	if (likely((bits & 0x7fffff) != 0 && bits > 0x800000))
+	{
+		number = shortest_decimal((bits & 0x7fffff) | 0x800000,
+								  (int) (bits >> 23) - 150, false, &exponent);
+		/* seven, eight or nine digits */
+		is_short = number < 100000000;
+		exponent -= is_short;
+		number += 9 * number & -(uint32) is_short;
+		is_short = number < 100000000;
+		exponent -= is_short;
+		number += 9 * number & -(uint32) is_short;
+	}
+	else
+		number = shortest_decimal_rare(bits, &exponent);
+
+	first = number / 100000000;
+	digits = eight_digits(number - first * 100000000);
+	return (int) (print_decimal(p, first, digits, exponent + 8) - out);
+}
+
+/*
+ * is_common -- is value, given as its bits, one that decimals_f32 is right for:
+ * a normal number, and no power of two?
+ */
+static inline bool
+is_common(uint32 bits)
+{
+	bits &= ~FLOAT_SIGN_BIT;
+	return likely((bits & 0x7fffff) != 0 &&
+				  bits - 0x800000 < FLOAT_INFINITY_BITS - 0x800000);
+}
+
+/* Is value an integer that number_print_float writes in a shorter way? */
+static inline bool
+is_small_integer(float value)
+{
+	return fabsf(value) < 1000000 && value == (float) (int) value;
+}
+
+char *
+number_print_list(char *p, const float *x, int n)
+{
+	const uint64 *powers = power_of_ten_64 - POWER_OF_TEN_FIRST;
+
+	for (; n >= DECIMAL_BLOCK; n -= DECIMAL_BLOCK, x += DECIMAL_BLOCK)
+	{
+		DecimalBlock block;
+		bool		 integers = is_small_integer(x[0]) &&
+						is_small_integer(x[DECIMAL_BLOCK - 1]);
+
+		/* most likely, and then faster one by one */
+		if (!integers)
+			distance_kernels->decimals_f32(x, powers, &block);
+		for (int i = 0; i < DECIMAL_BLOCK; i++)
+		{
+			uint32 bits = float_to_bits(x[i]);
+
+			if (!integers && is_common(bits))
+			{
+				*p = '-';
+				p = print_decimal(p + (bits >> 31), block.first[i],
+								  block.digits[i], block.exponent[i]);
+			}
+			else
+				p += number_print_float(x[i], p);
+			*p++ = ',';
+		}
+	}
+	for (int i = 0; i < n; i++)
+	{
+		p += number_print_float(x[i], p);
+		*p++ = ',';
+	}
+	return p;
 }

@@ -53,4 +53,12 @@ extern float number_parse_to_odd(const char *p);
  */
 extern int number_print_float(float value, char *out);
 
+/*
+ * number_print_list -- write n numbers, each with a comma behind it, at p;
+ * return the position after them.
+ *
+ * Up to NUMBER_PRINT_ROOM bytes from there on are overwritten.
+ */
+extern char *number_print_list(char *p, const float *x, int n);
+
 #endif /* NUMBER_IO_H */

@@ -11,6 +11,7 @@
 #include "types/exact_distance.h"
 #include "types/float_array.h"
 #include "types/raw_values.h"
+#include "types/short_value.h"
 #include "types/sparse_array.h"
 #include "types/type_checks.h"
 
@@ -109,21 +110,23 @@ sparsevec_l1_distance_raw(const SparseVector *a, const SparseVector *b)
 	return likely(sum <= FLT_MAX) ? sum : sparse_array_l1(&a_array, &b_array);
 }
 
-#define SPARSEVEC_DISTANCE(name)                          \
-	PG_FUNCTION_INFO_V1(name);                            \
-	Datum name(PG_FUNCTION_ARGS)                          \
-	{                                                     \
-		SparseVector *a = PG_GETARG_SPARSEVEC_P(0);       \
-		SparseVector *b = PG_GETARG_SPARSEVEC_P(1);       \
-		double		  result;                             \
-                                                          \
-		check_same_dims(&sparsevec_type, a->dim, b->dim); \
-		result = name##_raw(a, b);                        \
-                                                          \
-		PG_FREE_IF_COPY(a, 0);                            \
-		PG_FREE_IF_COPY(b, 1);                            \
-		PG_RETURN_FLOAT8(result);                         \
-	}                                                     \
+#define SPARSEVEC_DISTANCE(name)                                    \
+	PG_FUNCTION_INFO_V1(name);                                      \
+	Datum name(PG_FUNCTION_ARGS)                                    \
+	{                                                               \
+		ShortValue	  a_room;                                       \
+		ShortValue	  b_room;                                       \
+		SparseVector *a = fetch_value(PG_GETARG_DATUM(0), &a_room); \
+		SparseVector *b = fetch_value(PG_GETARG_DATUM(1), &b_room); \
+		double		  result;                                       \
+                                                                    \
+		check_same_dims(&sparsevec_type, a->dim, b->dim);           \
+		result = name##_raw(a, b);                                  \
+                                                                    \
+		release_value(a, PG_GETARG_DATUM(0), &a_room);              \
+		release_value(b, PG_GETARG_DATUM(1), &b_room);              \
+		PG_RETURN_FLOAT8(result);                                   \
+	}                                                               \
 	extern Datum name(PG_FUNCTION_ARGS)
 
 SPARSEVEC_DISTANCE(sparsevec_l2_distance);

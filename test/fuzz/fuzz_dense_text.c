@@ -50,7 +50,7 @@ check_round_trip(const VectorType *type, float *x, int dim)
 	for (int i = 0; i < dim; i++)
 		x[i] = (float) element_value(type, x[i]);
 	*p++ = '[';
-	p = dense_text_print_elements(p, x, dim);
+	p = number_print_list(p, x, dim);
 	p[-1] = ']';
 	*p = '\0';
 	REQUIRE(dense_text_parse(type, text, back, &back_dim, &error), "%s", text);

@@ -26,6 +26,7 @@
 
 #include "common/shortest_dec.h"
 
+#include "distance/distance.h"
 #include "types/number_io.h"
 
 #undef printf
@@ -448,6 +449,74 @@ test_writing(bool all)
 				   : "floats are written as by PostgreSQL and read back");
 }
 
+#define MAX_LIST (3 * DECIMAL_BLOCK)
+
+/* A list is its numbers, each with a comma behind it. */
+static void
+check_list(const float *x, int n)
+{
+	char  text[MAX_LIST * (NUMBER_MAX_CHARS + 1) + NUMBER_PRINT_ROOM];
+	char  expected[sizeof(text)];
+	char *p = expected;
+	char *end = number_print_list(text, x, n);
+
+	for (int i = 0; i < n; i++)
+	{
+		p += number_print_float(x[i], p);
+		*p++ = ',';
+	}
+	if (end - text != p - expected ||
+		memcmp(text, expected, p - expected) != 0)
+	{
+		if (failures++ < MAX_REPORT)
+			printf("# %s: \"%.*s\", not \"%.*s\"\n", distance_kernels->isa,
+				   (int) (end - text), text, (int) (p - expected), expected);
+	}
+}
+
+static void
+test_lists(bool all)
+{
+	static const char *const names[] = {"baseline", "neon", "avx2", "avx512"};
+	static const uint32		 odd_ones[] = {0,		   1,		   0x7fffff,
+										   0x800000,   0x3f800000, 0x40800000,
+										   0x7f800000, 0x7fc00000, 0x42f60000};
+	uint32					 step = all ? 1 : 4001;
+
+	for (int t = 0; t < (int) lengthof(names); t++)
+	{
+		float x[MAX_LIST];
+
+		if (!distance_select(names[t]))
+			continue;
+		for (uint64 bits = 0; bits + MAX_LIST * step < 0x7f800000;
+			 bits += DECIMAL_BLOCK * step)
+		{
+			for (int i = 0; i < DECIMAL_BLOCK; i++)
+				x[i] = float_from((uint32) (bits + i * step) | (uint32) (i & 1)
+																   << 31);
+			check_list(x, DECIMAL_BLOCK);
+		}
+		for (int n = 0; n <= MAX_LIST; n++)
+		{
+			for (int i = 0; i < n; i++)
+			{
+				uint64 r = random_bits();
+
+				if (r % 3 == 0)
+					x[i] = float_from(odd_ones[(r >> 8) % lengthof(odd_ones)]);
+				else if (r % 3 == 1)
+					x[i] = (float) ((int64) (r >> 8) % 2000) / 8;
+				else
+					x[i] = float_from((uint32) (r >> 32));
+			}
+			check_list(x, n);
+		}
+	}
+	distance_select("auto");
+	group_done("lists are written as their numbers are, by all kernels");
+}
+
 static void
 test_special(void)
 {
@@ -489,7 +558,9 @@ main(int argc, char **argv)
 	test_hexadecimal();
 	test_random_characters();
 	test_special();
+	distance_init();
 	test_writing(argc > 1 && strcmp(argv[1], "all") == 0);
+	test_lists(argc > 1 && strcmp(argv[1], "all") == 0);
 
 	printf("1..%d\n", groups);
 	return failures > 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -133,7 +133,7 @@ test_dense_round_trip(void)
 				x[i] = (float) (int) (bits % 20000) / 100;
 		}
 		*p++ = '[';
-		p = dense_text_print_elements(p, x, n);
+		p = number_print_list(p, x, n);
 		p[-1] = ']';
 		*p = '\0';
 		CHECK(p - text < (ptrdiff_t) DENSE_TEXT_SIZE(n), "%s", text);
