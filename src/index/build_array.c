@@ -46,7 +46,8 @@ is_shortage(int sqlerrcode)
  * Create a segment; NULL if there is no room.
  *
  * dsm_create raises an error where /dev/shm is full.  By then it holds no lock,
- * and what it left belongs to the resource owner that we give it.
+ * and what it left belongs to the resource owner that we give it.  But raising
+ * forgets that the caller's locks hold off interrupts, which is put right.
  */
 static dsm_segment *
 create_segment(Size bytes)
@@ -55,6 +56,7 @@ create_segment(Size bytes)
 	ResourceOwner owner = CurrentResourceOwner;
 	ResourceOwner temporary = ResourceOwnerCreate(owner, "build array chunk");
 	dsm_segment *volatile segment = NULL;
+	uint32 holdoff = InterruptHoldoffCount;
 
 	CurrentResourceOwner = temporary;
 	PG_TRY();
@@ -68,6 +70,7 @@ create_segment(Size bytes)
 	{
 		ErrorData *error;
 
+		InterruptHoldoffCount = holdoff;
 		CurrentResourceOwner = owner;
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
