@@ -153,12 +153,12 @@ $node->safe_psql('postgres', "COMMIT PREPARED 'kept'");
 $node->safe_psql('postgres', "ROLLBACK PREPARED 'undone'");
 $node->safe_psql('postgres', "COMMIT PREPARED 'made'");
 is($node->safe_psql('postgres', 'SELECT count(*) FROM items'), $count + 100 + 200 - 99, 'now those of one are');
-agree($node, $_, 'transactions have ended') foreach $items, { %$items, name => 'prepared' };
+agree($node, $_, 'transactions have ended', 1) foreach $items, { %$items, name => 'prepared' };
 $node->safe_psql('postgres', 'VACUUM items');
 $node->safe_psql('postgres', rows($items, 50001, 50300));
-agree($node, $items, 'transactions have ended, then vacuum and inserts');
+agree($node, $items, 'transactions have ended, then vacuum and inserts', 1);
 crash($node, 'immediate');
-agree($node, $_, 'transactions have ended, then a crash') foreach $items, { %$items, name => 'prepared' };
+agree($node, $_, 'transactions have ended, then a crash', 1) foreach $items, { %$items, name => 'prepared' };
 
 # Without the extension its columns are gone, and the rest of the tables stays.
 $node->safe_psql('postgres', 'SET client_min_messages = error; DROP EXTENSION vector CASCADE');
