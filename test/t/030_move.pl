@@ -90,6 +90,8 @@ CREATE TABLE part_2 PARTITION OF part DEFAULT;
 INSERT INTO part SELECT id, v FROM item WHERE id <= 120;
 CREATE UNLOGGED TABLE scratch AS SELECT id, v::vector(3) FROM item WHERE id <= 120;
 CREATE TABLE changing AS SELECT id, v::vector(3) FROM item WHERE id <= 120;
+CREATE TABLE listed AS TABLE changing;
+CREATE TABLE calm AS TABLE changing;
 };
 
 # Indexes: name, table, access method, key, operator class, options, condition;
@@ -112,6 +114,8 @@ my @indexes = (
 	[ 'ivf_cosine', 'item', 'ivfflat', 'v', 'vector_cosine_ops', 'lists = 2', '', q{v <=> '[7,8,9]'} ],
 	[ 'ivf_half', 'item', 'ivfflat', 'h', 'halfvec_ip_ops', 'lists = 1', '', q{h <#> '[7,8,9]'} ],
 	[ 'ivf_bit', 'item', 'ivfflat', 'b', 'bit_hamming_ops', 'lists = 1', '', q{b <~> B'00000000'} ],
+	[ 'ivf_listed', 'listed', 'ivfflat', 'v', 'vector_cosine_ops', 'lists = 1', '', q{v <=> '[7,7,7]'} ],
+	[ 'ivf_calm', 'calm', 'ivfflat', 'v', 'vector_l2_ops', 'lists = 1', '', q{v <-> '[7,7,7]'} ],
 	[ 'ivf_unlogged', 'scratch', 'ivfflat', 'v', 'vector_ip_ops', 'lists = 1', '', q{v <#> '[7,7,7]'} ]);
 
 sub make_indexes
@@ -303,23 +307,27 @@ sub check_foreign
 	is(usable($node, 'app'), '', "$when: the planner takes none of them");
 
 	# the first row is far from where the queries look
-	$node->safe_psql('app', 'DELETE FROM changing WHERE id = (SELECT min(id) FROM changing)');
+	$node->safe_psql('app', "DELETE FROM $_ WHERE id = (SELECT min(id) FROM $_)") foreach qw(changing listed);
 	foreach my $command (
 		q{INSERT INTO part VALUES (7, '[1,1,1]')},
 		q{UPDATE scratch SET v = '[1,1,1]' WHERE id = 2},
-		q{VACUUM changing})
+		(map { ("INSERT INTO $_ VALUES (7, '[1,1,1]')", "VACUUM $_") } qw(changing listed)))
 	{
 		my ($status, $out, $err) = $node->psql('app', "\\set VERBOSITY verbose\n$command");
 
 		like($err, qr/^psql:.*ERROR:  55000: index "\w+" $out_of_date/, "$when: refused: $command");
 		like($err, qr/HINT:  Rebuild it with "REINDEX INDEX public\.\w+"/, "$when: with the remedy");
 	}
-	is($node->psql('app', 'VACUUM (INDEX_CLEANUP off) changing'), 0, "$when: VACUUM without index cleanup works");
+	is($node->psql('app', 'VACUUM (INDEX_CLEANUP off) changing, listed'), 0, "$when: VACUUM without index cleanup works");
 	is($node->psql('app', 'ANALYZE'), 0, "$when: ANALYZE works");
 
-	my ($status, $out, $err) = $node->psql('app', 'VACUUM (FREEZE) part_2');
-	is($status, 0, "$when: VACUUM without dead rows works");
-	like($err, qr/WARNING:  index "\w+" $out_of_date/, "$when: and warns");
+	foreach my $table (qw(part_2 calm))
+	{
+		my ($status, $out, $err) = $node->psql('app', "VACUUM (FREEZE) $table");
+
+		is($status, 0, "$when: VACUUM of $table, without dead rows, works");
+		like($err, qr/WARNING:  index "\w+" $out_of_date/, "$when: and warns");
+	}
 	return;
 }
 
