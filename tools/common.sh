@@ -93,10 +93,10 @@ copy_tree()
 		fi
 }
 
-# The version of pgvector that this server has, if any.
+# The version of pgvector that this server has, if it is one of 0.8.
 pgvector_version()
 {
-	sed -n "s/^default_version *= *'\(0\.[0-9.]*\)'.*/\1/p" \
+	sed -n "s/^default_version *= *'\(0\.8\.[0-9]*\)'.*/\1/p" \
 		"$("$1" --sharedir)/extension/vector.control" 2>/dev/null
 }
 

@@ -1,9 +1,9 @@
 #!/bin/bash
 #
 # host.sh VERSION COMMAND [ARGUMENT...] -- run a command on a Debian that has
-# PostgreSQL VERSION (17 or 18).
+# PostgreSQL VERSION (17 or 18; 16 is in no Debian, but in an Ubuntu).
 #
-# The Debian lies in a directory and is made when it is not there; packages that
+# The system lies in a directory and is made when it is not there; packages that
 # it lacks are installed.  The command runs in it with chroot, in a mount,
 # process and IPC namespace of its own: nothing that it starts outlives it.  It
 # runs as root, in /mnt, which is this tree and cannot be written to; PG_CONFIG
@@ -11,9 +11,10 @@
 # is installed, a Debian mirror.
 #
 # Environment:
-#   VECTOR_TEST_HOSTS  where the Debians lie
+#   VECTOR_TEST_HOSTS  where the systems lie
 #                      (default: ${XDG_CACHE_HOME:-~/.cache}/vector-test-hosts)
 #   DEBIAN_MIRROR      default http://deb.debian.org/debian
+#   UBUNTU_MIRROR      default http://archive.ubuntu.com/ubuntu
 #   TESTS, TEST_TIMEOUT, ASSERTIONS and SANITIZE are handed on
 
 cd "$(dirname "$0")/.." || exit 1
@@ -21,11 +22,17 @@ cd "$(dirname "$0")/.." || exit 1
 
 hosts=${VECTOR_TEST_HOSTS:-${XDG_CACHE_HOME:-$HOME/.cache}/vector-test-hosts}
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+script=sid
+options=
 
 [ $# -ge 2 ] || die "usage: tools/host.sh VERSION COMMAND [ARGUMENT...]"
 version=$1
 shift
 case $version in
+	16)
+		suite=noble script=gutsy mirror=${UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}
+		options="--components=main,universe --keyring=/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+		;;
 	17) suite=trixie ;;
 	18) suite=forky ;;
 	*) die "no Debian release is known here that has PostgreSQL $version" ;;
@@ -34,28 +41,27 @@ root=$hosts/$suite
 
 if [ "$(id -u)" != 0 ]; then
 	command -v sudo >/dev/null || die "tools/host.sh needs root, and there is no sudo"
-	exec sudo VECTOR_TEST_HOSTS="$hosts" DEBIAN_MIRROR="$mirror" TESTS="${TESTS:-}" \
+	exec sudo VECTOR_TEST_HOSTS="$hosts" DEBIAN_MIRROR="${DEBIAN_MIRROR:-}" \
+		UBUNTU_MIRROR="${UBUNTU_MIRROR:-}" TESTS="${TESTS:-}" \
 		TEST_TIMEOUT="${TEST_TIMEOUT:-}" ASSERTIONS="${ASSERTIONS:-}" \
 		SANITIZE="${SANITIZE:-}" bash tools/host.sh "$version" "$@"
 fi
 
 # What the tests need beside what tools/install-packages.sh finds missing.
 packages="ca-certificates gcc make binutils postgresql-$version
-	postgresql-server-dev-$version postgresql-$version-pgvector libsimde-dev
-	perl libipc-run-perl python3"
+	postgresql-server-dev-$version libsimde-dev perl libipc-run-perl python3"
+[ "$version" = 16 ] || packages="$packages postgresql-$version-pgvector"
 
 # Make the Debian.  The directory gets its name when it is complete.
 make_host()
 {
-	local script=/usr/share/debootstrap/scripts/$suite
-
 	command -v debootstrap >/dev/null ||
 		bash tools/install-packages.sh --as-root debootstrap ||
 		die "debootstrap is missing"
-	# an older debootstrap knows nothing of newer releases, which are made alike
-	[ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
 	rm -rf "$root.new"
-	debootstrap --variant=minbase "$suite" "$root.new" "$mirror" "$script" >"$root.log" 2>&1 ||
+	# the script is named, because an older debootstrap does not know the release
+	debootstrap --variant=minbase $options "$suite" "$root.new" "$mirror" \
+		"/usr/share/debootstrap/scripts/$script" >"$root.log" 2>&1 ||
 		{ tail -n 20 "$root.log" >&2; die "debootstrap $suite failed"; }
 	mv "$root.new" "$root"
 }

@@ -5,8 +5,8 @@
 #
 # The last line is the sum over the versions.
 #
-# Environment: VERSIONS, a list out of "system", 17 and 18 (default: all), and
-# that of test.sh and host.sh.
+# Environment: VERSIONS, a list out of "system", 16, 17 and 18 (default: all
+# but 16), and that of test.sh and host.sh.
 
 cd "$(dirname "$0")/.." || exit 1
 . tools/common.sh
