@@ -75,6 +75,48 @@ typedef struct DecimalBlock
 	int32  exponent[DECIMAL_BLOCK];
 } DecimalBlock;
 
+/* What residual_signs_f32 learns about r = x - center. */
+typedef struct ResidualSums
+{
+	float l1;	/* sum |r[i]| */
+	float l2sq; /* sum r[i]^2 */
+	float dot;	/* sum center[i] * r[i] */
+} ResidualSums;
+
+/* What rest_f32 learns about its result. */
+typedef struct RestSums
+{
+	float l1;
+	float l2sq;
+	float largest; /* l1 of a group of 4 values: x[4 * g] .. x[4 * g + 3] */
+} RestSums;
+
+/*
+ * How score_signs_f32 turns sums into distances; quantize/rabitq.c derives it.
+ * All values are finite, and such that no result is beyond float.
+ */
+typedef struct SignScore
+{
+	float bias;		  /* product = (bias + step * sum) * scale */
+	float step;		  /*   |product - t| <= ... */
+	float sum_error;  /*   ... of bias + step * sum */
+	float norm;		  /* |t| is never more than that */
+	float deviations; /* room for errors of signs, in standard deviations */
+	float quarter;	  /* dimensions / 4 */
+	float constant;	  /* value = constant + norm_weight * norms^2 + ... */
+	float norm_weight;
+	float shift_weight; /* ... + shift_weight * shifts + ... */
+	float weight;		/* ... - weight * norms * t */
+	float slack;		/* how much less a bound is: slack + ... */
+	float norm_slack;	/* ... + norm_slack * norms + ... */
+	float square_slack; /* ... + square_slack * norms^2 */
+	bool  root;			/* take square roots of values, where positive */
+} SignScore;
+
+/* Codes that are looked up together, and centroids that share a panel. */
+#define LOOKUP_ENTRIES 32
+#define PANEL_WIDTH	   32
+
 typedef struct DistanceKernels
 {
 	/* "baseline", "neon", "avx2", "avx512", "avx512vnni" or "avx512popcnt" */
@@ -155,6 +197,60 @@ typedef struct DistanceKernels
 	QuantizeSums (*quantize_f32_u8)(const float *x, float offset,
 									float inverse_step, uint8 *code,
 									uint32 dim);
+
+	/*
+	 * Codes of 4 bits for LOOKUP_ENTRIES entries at once: each group of 16
+	 * bytes of codes and tables adds one of the table's 16 numbers to each
+	 * entry's sum.  Byte i of a group has the code of entry i in its low half
+	 * and of entry i + 16 in its high half.  groups is a multiple of 4.  Exact
+	 * while sums are below 2^32.
+	 */
+	void (*lookup_u4)(const uint8 *codes, const uint8 *tables, uint32 groups,
+					  uint32 *sums);
+
+	/*
+	 * rest[i] = x[i] - multiple * center[i], with zeros behind up to a
+	 * multiple of 16.
+	 */
+	RestSums (*rest_f32)(const float *x, const float *center, float multiple,
+						 float *rest, uint32 dim);
+
+	/*
+	 * Such tables of partial sums of values: tables[16 * g + j] =
+	 * round(inverse_step * (s(j) - the least of s)), where s(j) is the sum of
+	 * x[4 * g + k] over the bits k of j; which must be in 0..255.  x is aligned
+	 * as floats are.
+	 */
+	void (*subset_sums_f32)(const float *x, float inverse_step, uint32 groups,
+							uint8 *tables);
+
+	/*
+	 * signs: bit i, from the least significant of a byte, is 1 where x[i] >
+	 * center[i]; whole units of 2 bytes, padded with zeros.
+	 */
+	ResidualSums (*residual_signs_f32)(const float *x, const float *center,
+									   uint8 *signs, uint32 dim);
+
+	/*
+	 * Estimates and lower bounds for LOOKUP_ENTRIES entries, from the sums
+	 * that lookup_u4 made of their signs.  norms[i] below zero: the bound is
+	 * the least that there is.
+	 */
+	void (*score_signs_f32)(const SignScore *score, const uint32 *sums,
+							const float *norms, const float *scales,
+							const float *shifts, float *estimates,
+							float *bounds);
+
+	/*
+	 * The nearest centroids of n rows of dim floats, aligned as floats are:
+	 * where half_norms[c] - <row, centroid c> of a panel is below least[row],
+	 * it goes there and first + c to nearest[row].  The panel holds
+	 * PANEL_WIDTH centroids, all their values of one dimension together:
+	 * panel[PANEL_WIDTH * i + c].
+	 */
+	void (*nearest_f32)(const float *rows, uint32 n, uint32 dim,
+						const float *panel, const float *half_norms,
+						uint32 first, float *least, uint32 *nearest);
 
 	/*
 	 * Parts of a rotation, bit for bit the same in every table, on arrays

@@ -19,7 +19,11 @@
  *					some lane of b, and the reverse; si_lanes makes bits of
  *					such lanes
  *	VB, VB_BYTES	vector of bytes (16, 32 or 64); vb_popcount gives the
- *					numbers of set bits in its 64-bit lanes
+ *					numbers of set bits in its 64-bit lanes; vb_lookup(t, i)
+ *					takes bytes t[i] in each 16 of them; vb_fold_16 stores 8
+ *					sums of its 16-bit lanes, those of equal number modulo 8
+ *	PANEL_ROWS, PANEL_VECTORS
+ *					shape of a block of sums that fits the registers
  *
  * Arrays whose length is no multiple of the lanes end in a "tail" of n values,
  * 0 < n < lanes.  *_load_tail(x, dim, n) gives the last n of dim values and
@@ -29,6 +33,8 @@
  *
  * Sums run in four accumulators, to hide the latency of an addition.
  */
+
+#include <float.h>
 
 /*
  * Run STEP(k, i) for vectors that start at value i, k = 0..3 in turn, and
@@ -764,6 +770,335 @@ quantize_f32_u8(const float *x, float offset, float inverse_step,
 	return sums;
 }
 
+/* which byte of 16 bits, counted from the lowest, comes first in memory */
+#ifdef WORDS_BIGENDIAN
+#define FIRST_OF_TWO 1
+#else
+#define FIRST_OF_TWO 0
+#endif
+
+/*
+ * lookup_u4 -- table lookups give bytes, and additions of 16 bits add two of
+ * them: `all` has both, the lower one without what it carries, `upper` the
+ * upper one alone, which is taken off again in the end.
+ */
+static void
+lookup_u4(const uint8 *codes, const uint8 *tables, uint32 groups, uint32 *sums)
+{
+	/* 255 times as many as these still fit 16 bits */
+	const uint32 max_bytes = 256 * 16;
+	VB			low_half = vb_set1(0x0f);
+
+	for (uint32 bytes = groups * 16; bytes > 0;)
+	{
+		uint32		part = Min(bytes, max_bytes);
+		VB			all0 = vb_zero();
+		VB			all1 = vb_zero();
+		VB			upper0 = vb_zero();
+		VB			upper1 = vb_zero();
+		uint16		totals[4][8];
+
+		for (uint32 i = 0; i < part; i += VB_BYTES)
+		{
+			VB			code = vb_load(codes + i);
+			VB			table = vb_load(tables + i);
+			VB			v0 = vb_lookup(table, vb_and(code, low_half));
+			VB			v1 = vb_lookup(table, vb_and(vb_srl_16(code, 4), low_half));
+
+			all0 = vb_add_16(all0, v0);
+			all1 = vb_add_16(all1, v1);
+			upper0 = vb_add_16(upper0, vb_srl_16(v0, 8));
+			upper1 = vb_add_16(upper1, vb_srl_16(v1, 8));
+		}
+
+		vb_fold_16(totals[0], vb_sub_16(all0, vb_sll_16(upper0, 8)));
+		vb_fold_16(totals[1], upper0);
+		vb_fold_16(totals[2], vb_sub_16(all1, vb_sll_16(upper1, 8)));
+		vb_fold_16(totals[3], upper1);
+		for (int i = 0; i < 8; i++)
+		{
+			sums[2 * i] += totals[FIRST_OF_TWO][i];
+			sums[2 * i + 1] += totals[1 - FIRST_OF_TWO][i];
+			sums[2 * i + 16] += totals[2 + FIRST_OF_TWO][i];
+			sums[2 * i + 17] += totals[3 - FIRST_OF_TWO][i];
+		}
+
+		codes += part;
+		tables += part;
+		bytes -= part;
+	}
+}
+
+static RestSums
+rest_f32(const float *x, const float *center, float multiple, float *rest,
+		 uint32 dim)
+{
+	RestSums	sums;
+	VF			vmultiple = vf_set1(multiple);
+	VF			l1 = vf_zero();
+	VF			l2sq = vf_zero();
+	VF			largest = vf_zero();
+	uint32		i = 0;
+
+#define REST(vx, vcenter) \
+	do { \
+		VF			r = vf_fnma(vmultiple, (vcenter), (vx)); \
+		VF			r_abs = vf_abs(r); \
+		vf_store(rest + i, r); \
+		l1 = vf_add(l1, r_abs); \
+		l2sq = vf_fma(r, r, l2sq); \
+		largest = vf_max(largest, vf_sum_fours(r_abs)); \
+	} while (0)
+
+	for (; i + VF_LANES <= dim; i += VF_LANES)
+		REST(vf_load(x + i), vf_load(center + i));
+	if (i < dim)
+	{
+		REST(vf_load_tail(x, dim, dim - i), vf_load_tail(center, dim, dim - i));
+		i += VF_LANES;
+	}
+	for (; i % 16 != 0; i += VF_LANES)
+		vf_store(rest + i, vf_zero());
+#undef REST
+
+	sums.l1 = vf_sum(l1);
+	sums.l2sq = vf_sum(l2sq);
+	sums.largest = vf_hmax(largest);
+	return sums;
+}
+
+/*
+ * subset_sums_f32 -- less the least sum, which is that of the values below
+ * zero, a value counts as it is in the sums that have it, and with the other
+ * sign in those that lack it, but only if that is above zero.
+ */
+static void
+subset_sums_f32(const float *x, float inverse_step, uint32 groups,
+				uint8 *tables)
+{
+	static const float signs[4][16] = {
+		{-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1},
+		{-1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1},
+		{-1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1},
+		{-1, -1, -1, -1, -1, -1, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1}};
+	VF			zero = vf_zero();
+	VF			highest = vf_set1(255.0f);
+
+	for (uint32 i = 0; i < 16; i += VF_LANES)
+	{
+		VF			step = vf_set1(inverse_step);
+		VF			sign0 = vf_mul(vf_load(signs[0] + i), step);
+		VF			sign1 = vf_mul(vf_load(signs[1] + i), step);
+		VF			sign2 = vf_mul(vf_load(signs[2] + i), step);
+		VF			sign3 = vf_mul(vf_load(signs[3] + i), step);
+
+		for (uint32 g = 0; g < groups; g++)
+		{
+			const float *v = x + 4 * g;
+			VF			v0 = vf_max(vf_mul(sign0, vf_set1(v[0])), zero);
+			VF			v1 = vf_max(vf_mul(sign1, vf_set1(v[1])), zero);
+			VF			v2 = vf_max(vf_mul(sign2, vf_set1(v[2])), zero);
+			VF			v3 = vf_max(vf_mul(sign3, vf_set1(v[3])), zero);
+			VF			sum = vf_add(vf_add(v0, v1), vf_add(v2, v3));
+
+			vi_store_u8(tables + 16 * g + i, vf_round(vf_min(sum, highest)));
+		}
+	}
+}
+
+static ResidualSums
+residual_signs_f32(const float *x, const float *center, uint8 *signs,
+				   uint32 dim)
+{
+	ResidualSums sums;
+	VF			l1 = vf_zero();
+	VF			l2sq = vf_zero();
+	VF			dot = vf_zero();
+
+#define RESIDUAL(vx, vcenter) \
+	do { \
+		VF			c = (vcenter); \
+		VF			r = vf_sub((vx), c); \
+		l1 = vf_add(l1, vf_abs(r)); \
+		l2sq = vf_fma(r, r, l2sq); \
+		dot = vf_fma(c, r, dot); \
+		bits |= vf_positive(r) << j; \
+	} while (0)
+
+	for (uint32 i = 0; i < dim; i += 16)
+	{
+		uint32		bits = 0;
+
+		for (uint32 j = 0; j < 16 && i + j < dim; j += VF_LANES)
+		{
+			uint32		left = dim - (i + j);
+
+			if (left >= VF_LANES)
+				RESIDUAL(vf_load(x + i + j), vf_load(center + i + j));
+			else
+				RESIDUAL(vf_load_tail(x, dim, left), vf_load_tail(center, dim, left));
+		}
+		*signs++ = (uint8) bits;
+		*signs++ = (uint8) (bits >> 8);
+	}
+#undef RESIDUAL
+
+	sums.l1 = vf_sum(l1);
+	sums.l2sq = vf_sum(l2sq);
+	sums.dot = vf_sum(dot);
+	return sums;
+}
+
+static void
+score_signs_f32(const SignScore *score, const uint32 *sums, const float *norms,
+				const float *scales, const float *shifts, float *estimates,
+				float *bounds)
+{
+	VF			zero = vf_zero();
+	VF			one = vf_set1(1.0f);
+	VF			less_than_one = vf_set1(1.0f - 0x1p-20f);
+	VF			largest = vf_set1(score->norm);
+	VF			least = score->root ? zero : vf_set1(-FLT_MAX);
+
+	for (uint32 i = 0; i < LOOKUP_ENTRIES; i += VF_LANES)
+	{
+		VF			norm = vf_load(norms + i);
+		VF			unknown = vf_max(vf_sub(zero, norm), zero);
+		VF			scale = vf_load(scales + i);
+		VF			product = vf_mul(scale,
+									 vf_fma(vi_to_vf(vi_load(sums + i)),
+											vf_set1(score->step),
+											vf_set1(score->bias)));
+		VF			variance;
+		VF			secant_squared;
+		VF			most;
+		VF			value;
+		VF			weighted;
+		VF			slack;
+
+		norm = vf_max(norm, zero);
+		product = vf_max(vf_min(product, largest), vf_sub(zero, largest));
+
+		/*
+		 * Variance and largest plausible product: see rabitq.c.  Where signs
+		 * tell nearly all, rounding must not make it all.
+		 */
+		variance = vf_mul(vf_set1(score->deviations * score->deviations),
+						  vf_max(vf_sub(vf_mul(vf_mul(scale, scale),
+											   vf_set1(score->quarter)),
+										less_than_one),
+								 zero));
+		secant_squared = vf_add(one, variance);
+		most = vf_min(vf_fma(scale, vf_set1(score->sum_error), product), largest);
+		value = vf_max(vf_sub(vf_mul(vf_mul(largest, largest), secant_squared),
+							  vf_mul(most, most)),
+					   zero);
+		most = vf_div(vf_add(most, vf_sqrt(vf_mul(variance, value))), secant_squared);
+		most = vf_max(most, vf_sub(zero, largest));
+
+		value = vf_fma(vf_mul(norm, norm), vf_set1(score->norm_weight),
+					   vf_fma(vf_load(shifts + i), vf_set1(score->shift_weight),
+							  vf_set1(score->constant)));
+		weighted = vf_mul(norm, vf_set1(score->weight));
+		slack = vf_fma(norm, vf_fma(norm, vf_set1(score->square_slack),
+									vf_set1(score->norm_slack)),
+					   vf_set1(score->slack));
+
+		product = vf_fnma(weighted, product, value);
+		most = vf_sub(vf_sub(vf_fnma(weighted, most, value), slack), unknown);
+		product = vf_max(product, least);
+		most = vf_max(most, least);
+		if (score->root)
+		{
+			product = vf_sqrt(product);
+			most = vf_sqrt(most);
+		}
+		vf_store(estimates + i, product);
+		vf_store(bounds + i, most);
+	}
+}
+
+/*
+ * The scores of PANEL_ROWS rows with PANEL_VECTORS vectors of centroids, which
+ * is as many sums as there are registers for.
+ */
+static inline void
+panel_scores(const float *const *rows, uint32 dim, const float *panel,
+			 const float *half_norms, float *scores)
+{
+	VF			sums[PANEL_ROWS][PANEL_VECTORS];
+
+#pragma GCC unroll 16
+	for (int r = 0; r < PANEL_ROWS; r++)
+#pragma GCC unroll 4
+		for (int v = 0; v < PANEL_VECTORS; v++)
+			sums[r][v] = vf_load(half_norms + v * VF_LANES);
+
+	for (uint32 i = 0; i < dim; i++)
+	{
+		VF			centroids[PANEL_VECTORS];
+
+#pragma GCC unroll 4
+		for (int v = 0; v < PANEL_VECTORS; v++)
+			centroids[v] = vf_load(panel + v * VF_LANES);
+#pragma GCC unroll 16
+		for (int r = 0; r < PANEL_ROWS; r++)
+		{
+			VF			x = vf_set1(rows[r][i]);
+
+#pragma GCC unroll 4
+			for (int v = 0; v < PANEL_VECTORS; v++)
+				sums[r][v] = vf_fnma(x, centroids[v], sums[r][v]);
+		}
+		panel += PANEL_WIDTH;
+	}
+
+#pragma GCC unroll 16
+	for (int r = 0; r < PANEL_ROWS; r++)
+#pragma GCC unroll 4
+		for (int v = 0; v < PANEL_VECTORS; v++)
+			vf_store(scores + r * PANEL_WIDTH + v * VF_LANES, sums[r][v]);
+}
+
+static void
+nearest_f32(const float *rows, uint32 n, uint32 dim, const float *panel,
+			const float *half_norms, uint32 first, float *least,
+			uint32 *nearest)
+{
+	for (uint32 at = 0; at < n; at += PANEL_ROWS)
+	{
+		const float *row[PANEL_ROWS];
+		float		scores[PANEL_ROWS * PANEL_WIDTH];
+
+		/* behind the last row, do it again */
+		for (uint32 r = 0; r < PANEL_ROWS; r++)
+			row[r] = rows + (Size) Min(at + r, n - 1) * dim;
+
+		for (uint32 c = 0; c < PANEL_WIDTH; c += PANEL_VECTORS * VF_LANES)
+			panel_scores(row, dim, panel + c, half_norms + c, scores + c);
+
+		for (uint32 r = 0; r < PANEL_ROWS && at + r < n; r++)
+		{
+			const float *of_row = scores + r * PANEL_WIDTH;
+			VF			min = vf_load(of_row);
+			float		score;
+
+			for (uint32 c = VF_LANES; c < PANEL_WIDTH; c += VF_LANES)
+				min = vf_min(min, vf_load(of_row + c));
+			score = vf_hmin(min);
+			if (score < least[at + r])
+			{
+				uint32		c = 0;
+
+				while (of_row[c] != score)
+					c++;
+				least[at + r] = score;
+				nearest[at + r] = first + c;
+			}
+		}
+	}
+}
+
 /* Butterflies at distance h, for transforms smaller than a vector. */
 static void
 hadamard_scalar(float *values, uint32 n)
@@ -950,6 +1285,12 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.l1_u8_u8 = l1_u8_u8, \
 	.range_f32 = range_f32, \
 	.quantize_f32_u8 = quantize_f32_u8, \
+	.lookup_u4 = lookup_u4, \
+	.rest_f32 = rest_f32, \
+	.subset_sums_f32 = subset_sums_f32, \
+	.residual_signs_f32 = residual_signs_f32, \
+	.score_signs_f32 = score_signs_f32, \
+	.nearest_f32 = nearest_f32, \
 	.hadamard_f32 = hadamard_f32, \
 	.flip_f32 = flip_f32, \
 	.butterfly_f32 = butterfly_f32, \

@@ -25,6 +25,9 @@ typedef __m256i VB;
 #define VC_CODES 16
 #define VB_BYTES 32
 
+#define PANEL_ROWS	  6
+#define PANEL_VECTORS 2
+
 #define vf_zero()		 _mm256_setzero_ps()
 #define vf_set1(x)		 _mm256_set1_ps(x)
 #define vf_load(p)		 _mm256_loadu_ps(p)
@@ -34,6 +37,8 @@ typedef __m256i VB;
 #define vf_mul(a, b)	 _mm256_mul_ps(a, b)
 #define vf_min(a, b)	 _mm256_min_ps(a, b)
 #define vf_max(a, b)	 _mm256_max_ps(a, b)
+#define vf_div(a, b)	 _mm256_div_ps(a, b)
+#define vf_sqrt(v)		 _mm256_sqrt_ps(v)
 #define vf_fma(a, b, c)	 _mm256_fmadd_ps(a, b, c)
 #define vf_fnma(a, b, c) _mm256_fnmadd_ps(a, b, c)
 #define vf_abs(v)		 _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v)
@@ -58,6 +63,19 @@ typedef __m256i VB;
 #define vb_or(a, b)		  _mm256_or_si256(a, b)
 #define vb_xor(a, b)	  _mm256_xor_si256(a, b)
 #define vb_add_64(a, b)	  _mm256_add_epi64(a, b)
+#define vb_set1(x)		  _mm256_set1_epi8(x)
+#define vb_lookup(t, i)	  _mm256_shuffle_epi8(t, i)
+#define vb_add_16(a, b)	  _mm256_add_epi16(a, b)
+#define vb_sub_16(a, b)	  _mm256_sub_epi16(a, b)
+#define vb_srl_16(v, n)	  _mm256_srli_epi16(v, n)
+#define vb_sll_16(v, n)	  _mm256_slli_epi16(v, n)
+#define vb_fold_16(p, v)                                      \
+	_mm_storeu_si128((__m128i *) (p),                         \
+					 _mm_add_epi16(_mm256_castsi256_si128(v), \
+								   _mm256_extracti128_si256(v, 1)))
+/* bits of the lanes above zero */
+#define vf_positive(v) \
+	((uint32) _mm256_movemask_ps(_mm256_cmp_ps(v, vf_zero(), _CMP_GT_OQ)))
 #define vc_load_u8(p) \
 	_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (p)))
 #define vf_load_u8(p)   \
@@ -307,6 +325,14 @@ vb_sum_64(VB v)
 
 	return (uint64) _mm_cvtsi128_si64(
 		_mm_add_epi64(pair, _mm_unpackhi_epi64(pair, pair)));
+}
+
+/* in each lane, the sum of the four lanes it is among */
+static inline VF
+vf_sum_fours(VF v)
+{
+	v = _mm256_add_ps(v, _mm256_permute_ps(v, 0xb1));
+	return _mm256_add_ps(v, _mm256_permute_ps(v, 0x4e));
 }
 
 /* the Hadamard transform of one vector */

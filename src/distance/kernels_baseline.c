@@ -9,6 +9,7 @@
 #include "c.h"
 
 #include <simde/x86/sse2.h>
+#include <simde/x86/ssse3.h>
 #include <simde/x86/fma.h>
 
 #include "distance/kernels.h"
@@ -23,6 +24,10 @@ typedef simde__m128i VB;
 #define VC_CODES 8
 #define VB_BYTES 16
 
+/* 32 registers on Arm, 16 on x86-64, where a product needs one more */
+#define PANEL_ROWS	  5
+#define PANEL_VECTORS 2
+
 #define vf_zero()		 simde_mm_setzero_ps()
 #define vf_set1(x)		 simde_mm_set1_ps(x)
 #define vf_load(p)		 simde_mm_loadu_ps(p)
@@ -32,10 +37,13 @@ typedef simde__m128i VB;
 #define vf_mul(a, b)	 simde_mm_mul_ps(a, b)
 #define vf_min(a, b)	 simde_mm_min_ps(a, b)
 #define vf_max(a, b)	 simde_mm_max_ps(a, b)
+#define vf_div(a, b)	 simde_mm_div_ps(a, b)
+#define vf_sqrt(v)		 simde_mm_sqrt_ps(v)
 #define vf_fma(a, b, c)	 simde_mm_fmadd_ps(a, b, c)
 #define vf_fnma(a, b, c) simde_mm_fnmadd_ps(a, b, c)
 #define vf_abs(v)		 simde_mm_andnot_ps(simde_mm_set1_ps(-0.0f), v)
 #define vf_round(v)		 simde_mm_cvtps_epi32(v)
+#define vi_load(p)		 simde_mm_loadu_si128((const simde__m128i *) (p))
 #define vi_to_vf(v)		 simde_mm_cvtepi32_ps(v)
 #define vi_zero()		 simde_mm_setzero_si128()
 #define vi_add(a, b)	 simde_mm_add_epi32(a, b)
@@ -51,6 +59,16 @@ typedef simde__m128i VB;
 #define vb_or(a, b)		  simde_mm_or_si128(a, b)
 #define vb_xor(a, b)	  simde_mm_xor_si128(a, b)
 #define vb_add_64(a, b)	  simde_mm_add_epi64(a, b)
+#define vb_set1(x)		  simde_mm_set1_epi8(x)
+#define vb_lookup(t, i)	  simde_mm_shuffle_epi8(t, i)
+#define vb_add_16(a, b)	  simde_mm_add_epi16(a, b)
+#define vb_sub_16(a, b)	  simde_mm_sub_epi16(a, b)
+#define vb_srl_16(v, n)	  simde_mm_srli_epi16(v, n)
+#define vb_sll_16(v, n)	  simde_mm_slli_epi16(v, n)
+#define vb_fold_16(p, v)  simde_mm_storeu_si128((simde__m128i *) (p), v)
+/* bits of the lanes above zero */
+#define vf_positive(v) \
+	((uint32) simde_mm_movemask_ps(simde_mm_cmpgt_ps(v, vf_zero())))
 #define vc_load_u8(p)                                                        \
 	simde_mm_unpacklo_epi8(simde_mm_loadl_epi64((const simde__m128i *) (p)), \
 						   simde_mm_setzero_si128())
@@ -410,6 +428,14 @@ vb_sum_64(VB v)
 
 	simde_mm_storeu_si128((simde__m128i *) lanes, v);
 	return lanes[0] + lanes[1];
+}
+
+/* in each lane, the sum of the four lanes it is among */
+static inline VF
+vf_sum_fours(VF v)
+{
+	v = simde_mm_add_ps(v, simde_mm_shuffle_ps(v, v, 0xb1));
+	return simde_mm_add_ps(v, simde_mm_shuffle_ps(v, v, 0x4e));
 }
 
 /* the Hadamard transform of one vector */

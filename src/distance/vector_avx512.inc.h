@@ -20,6 +20,9 @@ typedef __m512i VB;
 #define VC_CODES 32
 #define VB_BYTES 64
 
+#define PANEL_ROWS	  12
+#define PANEL_VECTORS 2
+
 #define vf_zero()		 _mm512_setzero_ps()
 #define vf_set1(x)		 _mm512_set1_ps(x)
 #define vf_load(p)		 _mm512_loadu_ps(p)
@@ -29,6 +32,8 @@ typedef __m512i VB;
 #define vf_mul(a, b)	 _mm512_mul_ps(a, b)
 #define vf_min(a, b)	 _mm512_min_ps(a, b)
 #define vf_max(a, b)	 _mm512_max_ps(a, b)
+#define vf_div(a, b)	 _mm512_div_ps(a, b)
+#define vf_sqrt(v)		 _mm512_sqrt_ps(v)
 #define vf_fma(a, b, c)	 _mm512_fmadd_ps(a, b, c)
 #define vf_fnma(a, b, c) _mm512_fnmadd_ps(a, b, c)
 #define vf_abs(v)		 _mm512_abs_ps(v)
@@ -38,12 +43,13 @@ typedef __m512i VB;
 #define vf_round(v)		 _mm512_cvtps_epi32(v)
 #define vf_load_f16(p) \
 	_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *) (p)))
-#define vf_store_f16(p, v)                     \
-	_mm256_storeu_si256((__m256i *) (p),       \
+#define vf_store_f16(p, v)               \
+	_mm256_storeu_si256((__m256i *) (p), \
 						_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT))
-#define vi_to_vf(v)		 _mm512_cvtepi32_ps(v)
-#define vi_zero()		 _mm512_setzero_si512()
-#define vi_add(a, b)	 _mm512_add_epi32(a, b)
+#define vi_load(p)	 _mm512_loadu_si512(p)
+#define vi_to_vf(v)	 _mm512_cvtepi32_ps(v)
+#define vi_zero()	 _mm512_setzero_si512()
+#define vi_add(a, b) _mm512_add_epi32(a, b)
 /* squares of lanes below 2^15 */
 #define vi_square_low(v) _mm512_madd_epi16(v, v)
 #define vi_sum(v)		 _mm512_reduce_add_epi32(v)
@@ -66,6 +72,16 @@ typedef __m512i VB;
 #define vb_xor(a, b)	_mm512_xor_si512(a, b)
 #define vb_add_64(a, b) _mm512_add_epi64(a, b)
 #define vb_sum_64(v)	((uint64) _mm512_reduce_add_epi64(v))
+
+#define vb_set1(x)		_mm512_set1_epi8(x)
+#define vb_lookup(t, i) _mm512_shuffle_epi8(t, i)
+#define vb_add_16(a, b) _mm512_add_epi16(a, b)
+#define vb_sub_16(a, b) _mm512_sub_epi16(a, b)
+#define vb_srl_16(v, n) _mm512_srli_epi16(v, n)
+#define vb_sll_16(v, n) _mm512_slli_epi16(v, n)
+
+/* bits of the lanes above zero */
+#define vf_positive(v) ((uint32) _mm512_cmp_ps_mask(v, vf_zero(), _CMP_GT_OQ))
 
 #ifdef __AVX512VNNI__
 #define vc_dot(sum, a, b) _mm512_dpwssd_epi32(sum, a, b)
@@ -163,6 +179,17 @@ vb_load_tail(const uint8 *x, uint32 n)
 	return _mm512_maskz_loadu_epi8(FIRST_LANES(__mmask64, n), x);
 }
 
+static inline void
+vb_fold_16(uint16 *totals, VB v)
+{
+	__m256i half = _mm256_add_epi16(_mm512_castsi512_si256(v),
+									_mm512_extracti64x4_epi64(v, 1));
+
+	_mm_storeu_si128((__m128i *) totals,
+					 _mm_add_epi16(_mm256_castsi256_si128(half),
+								   _mm256_extracti128_si256(half, 1)));
+}
+
 /* by half bytes, from a table */
 static inline VB
 vb_popcount(VB v)
@@ -176,6 +203,14 @@ vb_popcount(VB v)
 							_mm512_and_si512(_mm512_srli_epi16(v, 4), low)));
 
 	return _mm512_sad_epu8(counts, _mm512_setzero_si512());
+}
+
+/* in each lane, the sum of the four lanes it is among */
+static inline VF
+vf_sum_fours(VF v)
+{
+	v = _mm512_add_ps(v, _mm512_permute_ps(v, 0xb1));
+	return _mm512_add_ps(v, _mm512_permute_ps(v, 0x4e));
 }
 
 /* the Hadamard transform of one vector */

@@ -2,9 +2,10 @@
  * bench_kernels.c
  *		Nanoseconds a call of every kernel of every table this CPU has.
  *
- * Arrays stay in the first-level cache, and calls do not depend on each other:
- * what is measured is the work, not the memory.  Each figure is the fastest of
- * several batches.
+ * nearest_f32 has 96 rows and 32 centroids; lookup_u4 and rabitq_score have 32
+ * entries.  Arrays stay in the first-level cache, or the second for these, and
+ * calls do not depend on each other: what is measured is the work, not the
+ * memory.  Each figure is the fastest of several batches.
  */
 #include "c.h"
 
@@ -15,6 +16,7 @@
 #include <stdio.h>
 
 #include "distance/distance.h"
+#include "quantize/rabitq.h"
 #include "quantize/rotation.h"
 #include "quantize/sq8.h"
 
@@ -22,6 +24,7 @@
 #undef printf
 
 #define MAX_DIM	 1536
+#define ROWS	 96
 #define BATCHES	 15
 #define BATCH_NS 1e6
 
@@ -38,6 +41,17 @@ static uint8	signs[ROTATION_SIGN_BYTES(MAX_DIM)];
 static uint32	dim;
 static Rotation rotation;
 static Sq8Query query;
+
+static char		   block[RABITQ_BLOCK_BYTES(RABITQ_IP, MAX_DIM)];
+static float	   query_memory[RABITQ_QUERY_BYTES(MAX_DIM) / sizeof(float)];
+static RabitqQuery rabitq_query;
+static uint32	   sums[LOOKUP_ENTRIES];
+static float	   bounds[LOOKUP_ENTRIES];
+static float	   panel[PANEL_WIDTH * MAX_DIM];
+static float	   half_norms[PANEL_WIDTH];
+static float	   rows[ROWS * MAX_DIM];
+static float	   least[ROWS];
+static uint32	   nearest[ROWS];
 
 typedef union CodeBuffer
 {
@@ -139,6 +153,14 @@ scalar_hamming(const uint8 *x, const uint8 *y, uint32 bytes)
 	X(quantize_f32_u8,                                                       \
 	  sink = distance_kernels->quantize_f32_u8(a, -4, 30, code_b.bytes, dim) \
 				 .sum)                                                       \
+	X(lookup_u4, rabitq_add_codes(&rabitq_query, (uint8 *) block, 0,         \
+								  RABITQ_GROUPS(dim), sums))                 \
+	X(rabitq_set, rabitq_set(RABITQ_L2, a, b, dim, block, 0))                \
+	X(rabitq_query_centroid, rabitq_query_centroid(&rabitq_query, b))        \
+	X(rabitq_score, rabitq_score(&rabitq_query, block, NULL, bounds))        \
+	X(nearest_f32,                                                           \
+	  distance_kernels->nearest_f32(rows, ROWS, dim, panel, half_norms, 0,   \
+									least, nearest))                         \
 	X(rotation_apply, rotation_apply(&rotation, a, out))                     \
 	X(sq8_encode, sq8_encode(SQ8_L2, a, dim, &code_b.code))                  \
 	X(sq8_prepare_query, sq8_prepare_query(SQ8_L2, b, dim, levels, &query))  \
@@ -202,6 +224,10 @@ main(void)
 		index_a[i] = (i > 0 ? index_a[i - 1] : 0) + 1 + rand() % 9;
 		index_b[i] = (i > 0 ? index_b[i - 1] : 0) + 1 + rand() % 9;
 	}
+	for (int i = 0; i < PANEL_WIDTH * MAX_DIM; i++)
+		panel[i] = (float) rand() / RAND_MAX;
+	for (int i = 0; i < ROWS * MAX_DIM; i++)
+		rows[i] = (float) rand() / RAND_MAX;
 	distance_kernels->f32_to_f16(a, half_a, MAX_DIM);
 	distance_kernels->f32_to_f16(b, half_b, MAX_DIM);
 
@@ -213,6 +239,10 @@ main(void)
 		sq8_encode(SQ8_L2, a, dim, &code_a.code);
 		sq8_encode(SQ8_L2, b, dim, &code_b.code);
 		sq8_prepare_query(SQ8_L2, b, dim, levels, &query);
+		for (uint32 i = 0; i < RABITQ_BLOCK; i++)
+			rabitq_set(RABITQ_L2, a, b, dim, block, i);
+		rabitq_query_init(&rabitq_query, RABITQ_L2, a, dim, query_memory);
+		rabitq_query_centroid(&rabitq_query, b);
 
 		printf("%-20s", "ns a call");
 		for (int i = 0; i < (int) lengthof(isas); i++)

@@ -45,7 +45,9 @@ extern double random_between(double low, double high);
 extern double random_normal(void);
 
 extern void kernels_tests(void);
+extern void block_kernels_tests(void);
 extern void sq8_tests(void);
+extern void rabitq_tests(void);
 extern void rotation_tests(void);
 extern void text_tests(void);
 extern void array_tests(void);

@@ -96,7 +96,9 @@ main(void)
 	printf("# tables of this CPU, the best is %s\n", distance_kernels->isa);
 
 	kernels_tests();
+	block_kernels_tests();
 	sq8_tests();
+	rabitq_tests();
 	rotation_tests();
 	text_tests();
 	array_tests();
