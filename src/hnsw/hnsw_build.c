@@ -5,12 +5,11 @@
  * The rows are loaded into memory, linked there (hnsw_graph.c), given numbers
  * by which neighbours come to lie close to each other, and written as the one
  * extent of the index.  If the graph would not fit into maintenance_work_mem,
- * what is there is linked and written first, and the remaining rows follow by
- * the way of ordinary inserts.
+ * the rows go to temporary files, and hnsw_parts.c takes over.
  *
  * Loading and linking are tasks that parallel workers take part in; README,
- * "Build", has the rules.  If there is not enough shared memory, or not enough
- * memory for all rows, the build begins anew without workers.
+ * "Build", has the rules.  If there is not enough shared memory for that, the
+ * build begins anew without workers.
  *
  * Nobody else sees the index meanwhile, so pages are locked only because the
  * buffer manager wants it, and WAL gets whole pages at the end.
@@ -28,14 +27,7 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
-#include "hnsw/hnsw.h"
-#include "hnsw/hnsw_graph.h"
-#include "index/parallel_build.h"
-
-/* Phases after PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE, which is 1. */
-#define PHASE_LOAD	2
-#define PHASE_LINK	3
-#define PHASE_WRITE 4
+#include "hnsw/hnsw_build.h"
 
 /* Rows that decide how vectors are encoded, the first ones of the table. */
 #define SAMPLE_ROWS 256
@@ -58,7 +50,8 @@ enum
 	TASK_LOAD = PARALLEL_BUILD_QUIT + 1,
 	TASK_LINK_UPPER,
 	TASK_FIND_STARTS,
-	TASK_LINK_LOWER
+	TASK_LINK_LOWER,
+	TASK_FREE_GRAPH
 };
 
 /* Elements that a process takes at a time. */
@@ -71,43 +64,6 @@ enum
  * at the same time do not see each other, which matters while there are few.
  */
 #define FIRST_BATCH 2048
-
-typedef enum LoadState
-{
-	LOAD_FITS = 0,
-	LOAD_FULL,	   /* maintenance_work_mem does not hold all rows */
-	LOAD_NO_MEMORY /* there is less shared memory than that */
-} LoadState;
-
-/* What the processes of a build share. */
-typedef struct HnswBuildShared
-{
-	int				 participants; /* at most */
-	Size			 memory_limit;
-	pg_atomic_uint32 load_state;
-	pg_atomic_uint64 num_rows;	/* rows indexed */
-	uint32			 num_items; /* of the task */
-	pg_atomic_uint32 next_item; /* not yet given to a process */
-	pg_atomic_uint64 done;		/* for the progress report */
-	HnswGraphShared	 graph;
-} HnswBuildShared;
-
-/* A build as one process sees it. */
-typedef struct HnswBuild
-{
-	Relation		 heap;
-	IndexInfo		*index_info;
-	HnswIndex		*index;
-	ParallelBuild	*team; /* NULL: this process is alone */
-	HnswBuildShared *shared;
-	bool			 is_leader;
-	HnswGraph		 graph;
-	HnswGraphWorker	 worker;
-	bool			 inserting;	  /* the graph is written, more rows come */
-	MemoryContext	 row_context; /* reset for each row */
-	double			 heap_rows;
-	double			 num_rows; /* indexed */
-} HnswBuild;
 
 /* The rows that decide how to encode. */
 typedef struct HnswSample
@@ -125,12 +81,14 @@ hnsw_build_phase_name(int64 phase)
 	{
 		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
 			return "initializing";
-		case PHASE_LOAD:
+		case HNSW_PHASE_LOAD:
 			return "loading tuples";
-		case PHASE_LINK:
+		case HNSW_PHASE_LINK:
 			return "building graph";
-		case PHASE_WRITE:
+		case HNSW_PHASE_WRITE:
 			return "writing pages";
+		case HNSW_PHASE_DIVIDE:
+			return "dividing tuples";
 		default:
 			return NULL;
 	}
@@ -149,6 +107,13 @@ typedef struct Numbering
 	uint32		*rows;		/* by number, from 0: the graph's row */
 	HnswElement	 first_row; /* number of the first further row */
 } Numbering;
+
+/* Both, for functions that want one argument. */
+typedef struct NumberedGraph
+{
+	const HnswGraph *graph;
+	const Numbering *numbering;
+} NumberedGraph;
 
 /*
  * A number says on which levels its element is, so each number takes, of all
@@ -234,9 +199,8 @@ number_rows(HnswBuild *build, Numbering *numbering)
  * ------------------------------------------------------------------------
  */
 
-/* Add a page to the file, which must become `block`; locked exclusively. */
-static Buffer
-add_page(HnswBuild *build, BlockNumber block)
+Buffer
+hnsw_build_add_page(HnswBuild *build, BlockNumber block)
 {
 	Relation rel = build->index->rel;
 	Buffer	 buffer;
@@ -253,11 +217,11 @@ add_page(HnswBuild *build, BlockNumber block)
 	return buffer;
 }
 
-/* The same for a page with slots. */
-static Buffer
-add_array_page(HnswBuild *build, BlockNumber block, HnswPageKind kind)
+Buffer
+hnsw_build_add_array_page(HnswBuild *build, BlockNumber block,
+						  HnswPageKind kind)
 {
-	Buffer buffer = add_page(build, block);
+	Buffer buffer = hnsw_build_add_page(build, block);
 
 	hnsw_init_page(&build->index->geometry, BufferGetPage(buffer), kind);
 	MarkBufferDirty(buffer);
@@ -280,11 +244,13 @@ write_element_entries(HnswBuild *build, const HnswExtentLayout *layout,
 		/* pages without elements stay as they are, all zero */
 		if (first >= graph->num_elements)
 		{
-			UnlockReleaseBuffer(add_page(build, layout->entries + i));
+			UnlockReleaseBuffer(
+				hnsw_build_add_page(build, layout->entries + i));
 			continue;
 		}
 
-		buffer = add_array_page(build, layout->entries + i, HNSW_PAGE_ENTRIES);
+		buffer = hnsw_build_add_array_page(build, layout->entries + i,
+										   HNSW_PAGE_ENTRIES);
 		for (uint32 slot = 0;
 			 slot < per_page && first + slot < graph->num_elements; slot++)
 		{
@@ -336,7 +302,8 @@ write_row_entries(HnswBuild *build, const HnswExtentLayout *layout,
 			{
 				if (BufferIsValid(buffer))
 					UnlockReleaseBuffer(buffer);
-				buffer = add_array_page(build, block++, HNSW_PAGE_ENTRIES);
+				buffer = hnsw_build_add_array_page(build, block++,
+												   HNSW_PAGE_ENTRIES);
 			}
 			entry = (HnswEntry *) HnswPageGetSlot(BufferGetPage(buffer),
 												  n % per_page,
@@ -387,7 +354,8 @@ write_lists(HnswBuild *build, const HnswExtentLayout *layout,
 	for (BlockNumber block = layout->lists; block < layout->uppers; block++)
 	{
 		HnswElement first = (block - layout->lists) * per_page;
-		Buffer		buffer = add_array_page(build, block, HNSW_PAGE_EDGES);
+		Buffer		buffer = hnsw_build_add_array_page(build, block,
+													   HNSW_PAGE_EDGES);
 
 		for (uint32 slot = 0;
 			 slot < per_page && first + slot < graph->num_elements; slot++)
@@ -429,7 +397,8 @@ write_uppers(HnswBuild *build, const HnswExtentLayout *layout,
 	for (BlockNumber block = layout->uppers; block < layout->codes; block++)
 	{
 		uint32 first = (block - layout->uppers) * per_page;
-		Buffer buffer = add_array_page(build, block, HNSW_PAGE_UPPER);
+		Buffer buffer = hnsw_build_add_array_page(build, block,
+												  HNSW_PAGE_UPPER);
 
 		for (uint32 slot = 0; slot < per_page; slot++)
 		{
@@ -446,31 +415,30 @@ write_uppers(HnswBuild *build, const HnswExtentLayout *layout,
 	pfree(levels);
 }
 
-/* The code of an element by its number. */
-static HnswCodeSource
-code_source(const HnswBuild *build, const Numbering *numbering,
-			HnswElement number)
+/* The code of an element by its number, for the functions below. */
+static const HnswCode *
+code_by_number(void *state, HnswElement number)
 {
-	return hnsw_code_source(build->index, number,
-							hnsw_graph_code(&build->graph,
-											numbering->elements[number]));
+	const NumberedGraph *numbered = state;
+
+	return hnsw_graph_code(numbered->graph,
+						   numbered->numbering->elements[number]);
 }
 
 /* Copy what lies on a page, from 0, of codes that go on from page to page. */
 static void
-fill_wide_page(HnswBuild *build, const Numbering *numbering, Page page,
-			   uint32 page_no)
+fill_wide_page(HnswBuild *build, Page page, uint32 page_no,
+			   uint32 num_elements, HnswCodeByNumber code_of, void *state)
 {
-	const HnswGraph *graph = &build->graph;
-	uint32			 slot_bytes = graph->geometry.code_slot_bytes;
-	uint64			 start = (uint64) page_no * HNSW_PAGE_CAPACITY;
-	uint64			 end = start + HNSW_PAGE_CAPACITY;
+	uint32 slot_bytes = build->index->geometry.code_slot_bytes;
+	uint64 start = (uint64) page_no * HNSW_PAGE_CAPACITY;
+	uint64 end = start + HNSW_PAGE_CAPACITY;
 
 	for (HnswElement number = start / slot_bytes;
-		 number < graph->num_elements && (uint64) number * slot_bytes < end;
-		 number++)
+		 number < num_elements && (uint64) number * slot_bytes < end; number++)
 	{
-		HnswCodeSource source = code_source(build, numbering, number);
+		HnswCodeSource source = hnsw_code_source(build->index, number,
+												 code_of(state, number));
 		uint64		   slot = (uint64) number * slot_bytes;
 		uint64		   from = Max(slot, start);
 		uint64		   to = Min(slot + source.length, end);
@@ -492,71 +460,57 @@ chunk_place(const HnswExtentLayout *layout, uint32 number)
 	return place;
 }
 
-static void
-write_codes(HnswBuild *build, const HnswExtentLayout *layout,
-			const Numbering *numbering)
+void
+hnsw_build_write_codes(HnswBuild *build, const HnswExtentLayout *layout,
+					   uint32 num_elements, HnswCodeByNumber code_of,
+					   void *state)
 {
-	const HnswGraph *graph = &build->graph;
-	uint32			 per_page = graph->geometry.codes_per_page;
-	uint32			 chunks = 0;
+	const HnswGeometry *geometry = &build->index->geometry;
+	uint32				per_page = geometry->codes_per_page;
+	uint32				chunks = 0;
 
 	for (BlockNumber block = layout->codes; block < layout->overflow; block++)
 	{
 		HnswElement first = (block - layout->codes) * per_page;
-		Buffer		buffer = add_array_page(build, block, HNSW_PAGE_CODES);
+		Buffer		buffer = hnsw_build_add_array_page(build, block,
+													   HNSW_PAGE_CODES);
 		Page		page = BufferGetPage(buffer);
 
 		if (per_page == 0)
-			fill_wide_page(build, numbering, page, block - layout->codes);
-		for (uint32 slot = 0;
-			 slot < per_page && first + slot < graph->num_elements; slot++)
+			fill_wide_page(build, page, block - layout->codes, num_elements,
+						   code_of, state);
+		for (uint32 slot = 0; slot < per_page && first + slot < num_elements;
+			 slot++)
 		{
-			HnswCodeSource source = code_source(build, numbering,
-												first + slot);
+			HnswCodeSource source = hnsw_code_source(
+				build->index, first + slot, code_of(state, first + slot));
 
-			hnsw_fill_code_slot(
-				build->index,
-				HnswPageGetSlot(page, slot, graph->geometry.code_slot_bytes),
-				&source,
-				source.chunks > 0 ? chunk_place(layout, chunks)
-								  : hnsw_no_place);
+			hnsw_fill_code_slot(build->index,
+								HnswPageGetSlot(page, slot,
+												geometry->code_slot_bytes),
+								&source,
+								source.chunks > 0 ? chunk_place(layout, chunks)
+												  : hnsw_no_place);
 			chunks += source.chunks;
 		}
 		UnlockReleaseBuffer(buffer);
 	}
 }
 
-/* The number of chunks that codes have beyond their slots. */
-static uint32
-count_chunks(const HnswBuild *build)
-{
-	const HnswGraph *graph = &build->graph;
-	uint64			 chunks = 0;
-
-	if (!hnsw_codes_vary(build->index->coder.encoding))
-		return 0;
-	for (HnswElement i = 0; i < graph->num_elements; i++)
-		chunks += hnsw_code_source(build->index, i, hnsw_graph_code(graph, i))
-					  .chunks;
-	if (chunks > PG_UINT32_MAX)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("index \"%s\" cannot have so many long codes",
-							   RelationGetRelationName(build->index->rel))));
-	return chunks;
-}
-
-static void
-write_chunks(HnswBuild *build, const HnswExtentLayout *layout,
-			 const Numbering *numbering)
+void
+hnsw_build_write_chunks(HnswBuild *build, const HnswExtentLayout *layout,
+						uint32 num_elements, HnswCodeByNumber code_of,
+						void *state)
 {
 	Buffer buffer = InvalidBuffer;
 	uint32 written = 0;
 
-	for (HnswElement number = 0; number < build->graph.num_elements &&
-								 layout->overflow < layout->end_block;
+	for (HnswElement number = 0;
+		 number < num_elements && layout->overflow < layout->end_block;
 		 number++)
 	{
-		HnswCodeSource source = code_source(build, numbering, number);
+		HnswCodeSource source = hnsw_code_source(build->index, number,
+												 code_of(state, number));
 
 		for (uint32 i = 0; i < source.chunks; i++)
 		{
@@ -566,7 +520,8 @@ write_chunks(HnswBuild *build, const HnswExtentLayout *layout,
 			{
 				if (BufferIsValid(buffer))
 					UnlockReleaseBuffer(buffer);
-				buffer = add_array_page(build, at.block, HNSW_PAGE_OVERFLOW);
+				buffer = hnsw_build_add_array_page(build, at.block,
+												   HNSW_PAGE_OVERFLOW);
 			}
 			hnsw_fill_chunk(
 				build->index,
@@ -579,6 +534,21 @@ write_chunks(HnswBuild *build, const HnswExtentLayout *layout,
 	}
 	if (BufferIsValid(buffer))
 		UnlockReleaseBuffer(buffer);
+}
+
+/* The number of chunks that codes have beyond their slots. */
+static uint64
+count_chunks(const HnswBuild *build)
+{
+	const HnswGraph *graph = &build->graph;
+	uint64			 chunks = 0;
+
+	if (!hnsw_codes_vary(build->index->coder.encoding))
+		return 0;
+	for (HnswElement i = 0; i < graph->num_elements; i++)
+		chunks += hnsw_code_source(build->index, i, hnsw_graph_code(graph, i))
+					  .chunks;
+	return chunks;
 }
 
 /*
@@ -606,37 +576,59 @@ make_supply(BlockNumber start, uint32 per_page, uint32 slots, uint32 used)
 	return supply;
 }
 
-static void
-write_metapage(HnswBuild *build, const HnswExtent *extent,
-			   const HnswExtentLayout *layout, const Numbering *numbering,
-			   uint32 chunks)
+static inline uint32
+pages_for(uint32 slots, uint32 per_page)
 {
-	Relation			rel = build->index->rel;
-	const HnswGraph	   *graph = &build->graph;
-	const HnswGeometry *geometry = &graph->geometry;
-	Buffer				buffer = ReadBuffer(rel, HNSW_META_BLKNO);
-	Page				page;
-	HnswMetaPageData   *meta;
+	return slots / per_page + (slots % per_page != 0);
+}
 
+HnswExtent
+hnsw_build_extent(const HnswBuild *build, const HnswCounts *counts)
+{
+	const HnswGeometry *geometry = &build->index->geometry;
+	uint32				per_page = Max(geometry->codes_per_page, 1);
+	HnswExtent			extent;
+
+	if (counts->chunks > PG_UINT32_MAX)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("index \"%s\" cannot have so many long codes",
+							   RelationGetRelationName(build->index->rel))));
+	/* the last page of codes gets full, with free slots for later elements */
+	extent.first = 0;
+	extent.elements = pages_for(counts->elements, per_page) * per_page;
+	extent.row_pages = pages_for(counts->rows, geometry->entries_per_page);
+	extent.overflow_pages = pages_for(counts->chunks, HNSW_CHUNKS_PER_PAGE);
+	extent.start = HNSW_META_BLKNO + 1;
+	return extent;
+}
+
+void
+hnsw_build_write_metapage(HnswBuild *build, const HnswExtent *extent,
+						  const HnswCounts *counts, HnswEntryPoint entry)
+{
+	const HnswGeometry *geometry = &build->index->geometry;
+	uint32				entries_per_page = geometry->entries_per_page;
+	Buffer			  buffer = ReadBuffer(build->index->rel, HNSW_META_BLKNO);
+	HnswMetaPageData *meta;
+	HnswExtentLayout  layout;
+
+	hnsw_extent_layout(geometry, extent, &layout);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page = BufferGetPage(buffer);
-	meta = HnswPageGetMeta(page);
-	meta->entry_point = numbering->numbers[graph->shared->entry_point];
-	meta->entry_level = graph->shared->entry_level;
-	meta->supply[HNSW_SUPPLY_ELEMENTS] = make_supply(
-		layout->entries, geometry->entries_per_page, layout->elements,
-		graph->num_elements);
+	meta = HnswPageGetMeta(BufferGetPage(buffer));
+	meta->entry_point = entry.element;
+	meta->entry_level = entry.level;
+	meta->supply[HNSW_SUPPLY_ELEMENTS] = make_supply(layout.entries,
+													 entries_per_page,
+													 layout.elements,
+													 counts->elements);
 	meta->supply[HNSW_SUPPLY_ROWS] = make_supply(
-		layout->entries + layout->element_pages, geometry->entries_per_page,
-		extent->row_pages * geometry->entries_per_page, graph->num_rows);
-	meta->supply[HNSW_SUPPLY_CHUNKS] = make_supply(layout->overflow,
+		layout.entries + layout.element_pages, entries_per_page,
+		extent->row_pages * entries_per_page, counts->rows);
+	meta->supply[HNSW_SUPPLY_CHUNKS] = make_supply(layout.overflow,
 												   HNSW_CHUNKS_PER_PAGE,
 												   extent->overflow_pages *
 													   HNSW_CHUNKS_PER_PAGE,
-												   chunks);
-	meta->code_kind = build->index->coder.encoding.kind;
-	meta->code_bytes = geometry->code_bytes;
-	meta->rotated = build->index->coder.encoding.rotated;
+												   counts->chunks);
 	meta->num_extents = 1;
 	meta->extents[0] = *extent;
 	MarkBufferDirty(buffer);
@@ -648,25 +640,18 @@ write_graph(HnswBuild *build)
 {
 	const HnswGraph	   *graph = &build->graph;
 	const HnswGeometry *geometry = &graph->geometry;
-	HnswExtent			extent;
+	HnswCounts			counts = {graph->num_elements, graph->num_rows,
+								  count_chunks(build)};
+	HnswExtent			extent = hnsw_build_extent(build, &counts);
 	HnswExtentLayout	layout;
 	Numbering			numbering;
+	NumberedGraph		numbered = {graph, &numbering};
+	HnswEntryPoint		entry;
 	MemoryContext		old_context = MemoryContextSwitchTo(graph->context);
-	uint32				chunks = count_chunks(build);
 
-	extent.first = 0;
-	extent.elements = graph->layout.elements;
-	extent.row_pages = (graph->num_rows + geometry->entries_per_page - 1) /
-					   geometry->entries_per_page;
-	extent.overflow_pages = chunks / HNSW_CHUNKS_PER_PAGE +
-							(chunks % HNSW_CHUNKS_PER_PAGE != 0);
-	extent.start = HNSW_META_BLKNO + 1;
 	hnsw_extent_layout(geometry, &extent, &layout);
-
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_WRITE);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
-								 layout.end_block - layout.entries);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	hnsw_build_start_phase(build, HNSW_PHASE_WRITE,
+						   layout.end_block - layout.entries);
 
 	number_elements(build, &layout, &numbering);
 	number_rows(build, &numbering);
@@ -677,9 +662,13 @@ write_graph(HnswBuild *build)
 	write_row_entries(build, &layout, &numbering);
 	write_lists(build, &layout, &numbering);
 	write_uppers(build, &layout, &numbering);
-	write_codes(build, &layout, &numbering);
-	write_chunks(build, &layout, &numbering);
-	write_metapage(build, &extent, &layout, &numbering, chunks);
+	hnsw_build_write_codes(build, &layout, graph->num_elements, code_by_number,
+						   &numbered);
+	hnsw_build_write_chunks(build, &layout, graph->num_elements,
+							code_by_number, &numbered);
+	entry.element = numbering.numbers[graph->shared->entry_point];
+	entry.level = graph->shared->entry_level;
+	hnsw_build_write_metapage(build, &extent, &counts, entry);
 
 	MemoryContextSwitchTo(old_context);
 }
@@ -699,8 +688,8 @@ report_done(void *state)
 								 pg_atomic_read_u64(&build->shared->done));
 }
 
-static void
-count_done(HnswBuild *build, uint32 count)
+void
+hnsw_build_count_done(HnswBuild *build, uint32 count)
 {
 	(void) pg_atomic_fetch_add_u64(&build->shared->done, count);
 	if (build->is_leader)
@@ -739,7 +728,7 @@ link_upper(HnswBuild *build, uint32 first, uint32 end)
 		hnsw_graph_link(&build->worker, i, HNSW_NONE);
 		linked++;
 	}
-	count_done(build, linked);
+	hnsw_build_count_done(build, linked);
 }
 
 /*
@@ -761,10 +750,45 @@ link_lower(HnswBuild *build, uint32 first, uint32 end)
 		CHECK_FOR_INTERRUPTS();
 		hnsw_graph_link(&build->worker, element, start);
 	}
-	count_done(build, end - first);
+	hnsw_build_count_done(build, end - first);
 }
 
 static void load_rows(HnswBuild *build);
+
+/* As the graph in memory wants to know it: 0 if codes vary. */
+static uint32
+fixed_code_bytes(const HnswIndex *index)
+{
+	return hnsw_codes_vary(index->coder.encoding) ? 0
+												  : index->geometry.code_bytes;
+}
+
+/* What a graph needs to know of the index; m may be another one. */
+static HnswIndex
+graph_index(const HnswBuild *build, uint32 m)
+{
+	HnswIndex index = *build->index;
+
+	index.m = m;
+	hnsw_geometry_init(&index.geometry, m, index.geometry.code_bytes);
+	return index;
+}
+
+/* In a worker, unless it has done so: get to know the graph. */
+static void
+attach_graph(HnswBuild *build)
+{
+	HnswBuildShared *shared = build->shared;
+	HnswIndex		 index;
+
+	if (build->graph.context != NULL)
+		return;
+	index = graph_index(build, shared->graph_m);
+	hnsw_graph_attach(&build->graph, &index, &shared->graph,
+					  shared->participants, shared->graph_memory,
+					  fixed_code_bytes(&index));
+	build->graph.coder = &build->index->coder;
+}
 
 /* One process's part of a task. */
 static void
@@ -776,9 +800,12 @@ work_on_task(HnswBuild *build, int task)
 	switch (task)
 	{
 		case TASK_LOAD:
+			attach_graph(build);
 			load_rows(build);
+			hnsw_parts_finish_spill(build);
 			break;
 		case TASK_LINK_UPPER:
+			attach_graph(build);
 			if (!build->is_leader)
 			{
 				hnsw_graph_begin_linking(&build->graph);
@@ -794,6 +821,10 @@ work_on_task(HnswBuild *build, int task)
 		case TASK_LINK_LOWER:
 			while (take_items(build, LOWER_BATCH, &first, &end))
 				link_lower(build, first, end);
+			break;
+		case TASK_FREE_GRAPH:
+			if (!build->is_leader)
+				hnsw_graph_detach(&build->graph);
 			break;
 		default:
 			elog(ERROR, "unknown task of an hnsw build: %d", task);
@@ -813,8 +844,8 @@ run_task(HnswBuild *build, int task, uint32 first, uint32 end)
 		parallel_build_finish_task(build->team, report_done, build);
 }
 
-static void
-start_phase(HnswBuild *build, int phase, int64 total)
+void
+hnsw_build_start_phase(HnswBuild *build, int phase, int64 total)
 {
 	pg_atomic_write_u64(&build->shared->done, 0);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
@@ -822,19 +853,40 @@ start_phase(HnswBuild *build, int phase, int64 total)
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
 }
 
-static void
-link_elements(HnswBuild *build)
+bool
+hnsw_build_start_graph(HnswBuild *build, uint32 m, Size memory_limit,
+					   double expected_rows)
+{
+	HnswBuildShared *shared = build->shared;
+	HnswIndex		 index = graph_index(build, m);
+	bool			 result;
+
+	shared->graph_m = m;
+	shared->graph_memory = memory_limit;
+	result = hnsw_graph_init(&build->graph, &index, &shared->graph,
+							 shared->participants, memory_limit,
+							 fixed_code_bytes(&index), expected_rows);
+	build->graph.coder = &build->index->coder;
+	return result;
+}
+
+bool
+hnsw_build_link_graph(HnswBuild *build)
 {
 	HnswGraph *graph = &build->graph;
-	uint32	   n = graph->num_elements;
-	uint32	   first = Min(n, FIRST_BATCH);
+	uint64	   done = pg_atomic_read_u64(&build->shared->done);
+	uint32	   n;
+	uint32	   first;
 	uint32	   planned;
 
-	start_phase(build, PHASE_LINK, n);
+	if (!hnsw_graph_finish_loading(graph))
+		return false;
+	n = graph->num_elements;
 	hnsw_graph_begin_linking(graph);
 	hnsw_graph_worker_init(&build->worker, graph);
-	count_done(build, 1); /* the entry point */
+	hnsw_build_count_done(build, 1); /* the entry point */
 
+	first = Min(n, FIRST_BATCH);
 	link_upper(build, 0, first);
 	run_task(build, TASK_LINK_UPPER, first, n);
 	run_task(build, TASK_FIND_STARTS, 0, n);
@@ -843,10 +895,20 @@ link_elements(HnswBuild *build)
 	link_lower(build, 0, first);
 	run_task(build, TASK_LINK_LOWER, first, planned);
 
-	if (pg_atomic_read_u64(&build->shared->done) != n)
+	done = pg_atomic_read_u64(&build->shared->done) - done;
+	if (done != n)
 		elog(ERROR,
 			 "hnsw graph has %u elements, but " UINT64_FORMAT " were linked",
-			 n, pg_atomic_read_u64(&build->shared->done));
+			 n, done);
+	return true;
+}
+
+void
+hnsw_build_free_graph(HnswBuild *build)
+{
+	if (build->team != NULL)
+		run_task(build, TASK_FREE_GRAPH, 0, 0);
+	hnsw_graph_free(&build->graph);
 }
 
 /* ------------------------------------------------------------------------
@@ -854,27 +916,11 @@ link_elements(HnswBuild *build)
  * ------------------------------------------------------------------------
  */
 
-/* Link and write what has been loaded.  False if there is no memory. */
-static bool
-finish_graph(HnswBuild *build)
-{
-	HnswGraph *graph = &build->graph;
-
-	if (pg_atomic_read_u32(&graph->shared->num_elements) > 0)
-	{
-		if (!hnsw_graph_finish_loading(graph))
-			return false;
-		link_elements(build);
-		write_graph(build);
-	}
-	return true;
-}
-
 /* Tell all processes that the graph cannot take the rest; the worst counts. */
 static void
-set_load_state(HnswBuild *build, LoadState state)
+set_load_state(HnswBuild *build, HnswLoadState state)
 {
-	uint32 old = LOAD_FITS;
+	uint32 old = HNSW_LOAD_FITS;
 
 	while (!pg_atomic_compare_exchange_u32(&build->shared->load_state, &old,
 										   state) &&
@@ -883,53 +929,46 @@ set_load_state(HnswBuild *build, LoadState state)
 }
 
 static void
+report_full(HnswBuild *build, uint64 num_rows)
+{
+	if (pg_atomic_read_u32(&build->shared->load_state) != HNSW_LOAD_FITS)
+		return;
+	set_load_state(build, HNSW_LOAD_FULL);
+	ereport(NOTICE,
+			(errmsg("maintenance_work_mem holds only the first " UINT64_FORMAT
+					" rows of index \"%s\"",
+					num_rows, RelationGetRelationName(build->index->rel)),
+			 errdetail("The index is built in parts that are merged, which "
+					   "takes about twice as long."),
+			 errhint("Increase maintenance_work_mem to speed up builds.")));
+}
+
+static void
 index_row(HnswBuild *build, const void *value, ItemPointer tid)
 {
 	HnswIndex		*index = build->index;
 	HnswBuildShared *shared = build->shared;
 	HnswCode		*code = palloc0(hnsw_encoded_bytes(&index->coder, value));
+	uint32			 code_bytes;
 	uint64			 num_rows;
+	uint64			 hash;
 
 	if (!hnsw_encode(&index->coder, value, code))
 		return;
+	code_bytes = hnsw_code_length(&index->coder, code);
+	hash = hnsw_value_hash(&index->coder, value);
 	num_rows = pg_atomic_fetch_add_u64(&shared->num_rows, 1);
 
-	if (!build->inserting && hnsw_graph_is_full(&build->graph))
+	if (hnsw_graph_is_full(&build->graph))
 	{
-		if (build->team != NULL)
-		{
-			set_load_state(build, LOAD_FULL);
-			return;
-		}
-		ereport(
-			NOTICE,
-			(errmsg("maintenance_work_mem holds only the first " UINT64_FORMAT
-					" rows of index \"%s\"",
-					num_rows, RelationGetRelationName(index->rel)),
-			 errdetail(
-				 "The others are inserted one by one, which takes several times longer."),
-			 errhint(
-				 "Raise maintenance_work_mem and build the index again.")));
-		if (!finish_graph(build))
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-		build->inserting = true;
-		start_phase(build, PHASE_LOAD, 0);
+		report_full(build, num_rows);
+		hnsw_parts_spill(build, code, code_bytes, hash, tid);
 	}
+	else if (!hnsw_graph_add(&build->graph, code, code_bytes, hash, tid))
+		set_load_state(build, HNSW_LOAD_NO_MEMORY);
 
-	if (build->inserting)
-		hnsw_insert_value(index, value, tid);
-	else if (!hnsw_graph_add(&build->graph, code,
-							 hnsw_code_length(&index->coder, code),
-							 hnsw_value_hash(&index->coder, value), tid))
-	{
-		if (build->team == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-		set_load_state(build, LOAD_NO_MEMORY);
-	}
 	if (num_rows % PROGRESS_STEP == 0)
-		count_done(build, PROGRESS_STEP);
+		hnsw_build_count_done(build, PROGRESS_STEP);
 }
 
 static void
@@ -942,7 +981,7 @@ build_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 
 	CHECK_FOR_INTERRUPTS();
 	if (isnull[0] ||
-		pg_atomic_read_u32(&build->shared->load_state) != LOAD_FITS)
+		pg_atomic_read_u32(&build->shared->load_state) == HNSW_LOAD_NO_MEMORY)
 		return;
 
 	old_context = MemoryContextSwitchTo(build->row_context);
@@ -1048,6 +1087,7 @@ init_build(HnswBuild *build, Relation heap, Relation rel,
 		   IndexInfo *index_info)
 {
 	memset(build, 0, sizeof(HnswBuild));
+	build->context = CurrentMemoryContext;
 	build->heap = heap;
 	build->index_info = index_info;
 	build->index = hnsw_open(rel);
@@ -1062,10 +1102,11 @@ init_shared(HnswBuildShared *shared, int participants)
 {
 	shared->participants = participants;
 	shared->memory_limit = (Size) maintenance_work_mem * 1024;
-	pg_atomic_init_u32(&shared->load_state, LOAD_FITS);
+	pg_atomic_init_u32(&shared->load_state, HNSW_LOAD_FITS);
 	pg_atomic_init_u64(&shared->num_rows, 0);
 	pg_atomic_init_u32(&shared->next_item, 0);
 	pg_atomic_init_u64(&shared->done, 0);
+	pg_atomic_init_u64(&shared->spilled_bytes, 0);
 }
 
 static double
@@ -1079,33 +1120,41 @@ estimate_rows(Relation heap)
 	return rows;
 }
 
-/* As the graph in memory wants to know it: 0 if codes vary. */
-static uint32
-fixed_code_bytes(const HnswIndex *index)
-{
-	return hnsw_codes_vary(index->coder.encoding) ? 0
-												  : index->geometry.code_bytes;
-}
-
 /* Load, link and write.  False if there is no memory to do it that way. */
 static bool
 build_graph(HnswBuild *build)
 {
 	HnswBuildShared *shared = build->shared;
 
-	if (!hnsw_graph_init(&build->graph, build->index, &shared->graph,
-						 shared->participants, shared->memory_limit,
-						 fixed_code_bytes(build->index),
-						 estimate_rows(build->heap)))
+	if (!hnsw_build_start_graph(build, build->index->m, shared->memory_limit,
+								estimate_rows(build->heap)))
 		return false;
 	if (build->team != NULL && !parallel_build_launch(build->team))
 		return false;
 
-	start_phase(build, PHASE_LOAD, 0);
+	hnsw_build_start_phase(build, HNSW_PHASE_LOAD, 0);
 	run_task(build, TASK_LOAD, 0, 0);
-	if (pg_atomic_read_u32(&shared->load_state) != LOAD_FITS)
-		return false;
-	return build->inserting || finish_graph(build);
+	switch ((HnswLoadState) pg_atomic_read_u32(&shared->load_state))
+	{
+		case HNSW_LOAD_FITS:
+			break;
+		case HNSW_LOAD_FULL:
+			return hnsw_parts_build(build);
+		case HNSW_LOAD_NO_MEMORY:
+			return false;
+	}
+
+	if (pg_atomic_read_u32(&shared->graph.num_elements) > 0)
+	{
+		hnsw_build_start_phase(build, HNSW_PHASE_LINK,
+							   pg_atomic_read_u32(
+								   &shared->graph.num_elements));
+		if (!hnsw_build_link_graph(build))
+			return false;
+		write_graph(build);
+	}
+	hnsw_build_free_graph(build);
+	return true;
 }
 
 /* Build with workers.  False if there are none, or no memory to share. */
@@ -1125,10 +1174,12 @@ build_in_parallel(HnswBuild *build)
 		return false;
 	build->shared = build->team->shared;
 	init_shared(build->shared, workers + 1);
+	SharedFileSetInit(&build->shared->files, build->team->context->seg);
 
 	result = build_graph(build);
 	build->heap_rows = parallel_build_heap_rows(build->team);
-	hnsw_graph_free(&build->graph);
+	if (build->graph.context != NULL)
+		hnsw_graph_free(&build->graph);
 	build->num_rows = pg_atomic_read_u64(&build->shared->num_rows);
 	parallel_build_end(build->team);
 	build->team = NULL;
@@ -1143,7 +1194,6 @@ build_alone(HnswBuild *build)
 	if (!build_graph(build))
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	hnsw_graph_free(&build->graph);
 	build->num_rows = pg_atomic_read_u64(&build->shared->num_rows);
 }
 
@@ -1151,20 +1201,16 @@ build_alone(HnswBuild *build)
 void
 hnsw_build_worker_main(dsm_segment *segment, shm_toc *toc)
 {
-	ParallelBuild	*team = parallel_build_attach(segment, toc);
-	HnswBuildShared *shared = team->shared;
-	HnswBuild		 build;
-	int				 task;
+	ParallelBuild *team = parallel_build_attach(segment, toc);
+	HnswBuild	   build;
+	int			   task;
 
 	init_build(&build, team->heap, team->index, team->index_info);
 	build.team = team;
-	build.shared = shared;
-	hnsw_graph_attach(&build.graph, build.index, &shared->graph,
-					  shared->participants, shared->memory_limit,
-					  fixed_code_bytes(build.index));
+	build.shared = team->shared;
+	SharedFileSetAttach(&build.shared->files, segment);
 	while ((task = parallel_build_next_task(team)) != PARALLEL_BUILD_QUIT)
 		work_on_task(&build, task);
-	hnsw_graph_detach(&build.graph);
 	parallel_build_detach(team);
 }
 

@@ -107,8 +107,8 @@ hnsw_graph_attach(HnswGraph *graph, const HnswIndex *index,
  * Bytes that an element takes at the peak, which is while the graph is linked
  * or written: by then the buckets are gone.
  */
-static Size
-element_memory(const HnswGraph *graph)
+Size
+hnsw_graph_element_memory(const HnswGraph *graph)
 {
 	return (graph->code_bytes == 0 ? sizeof(uint64) : graph->code_bytes) +
 		   sizeof(HnswGraphEntry) + graph->list_bytes +
@@ -137,7 +137,8 @@ hnsw_graph_init(HnswGraph *graph, const HnswIndex *index,
 		LWLockInitialize(&shared->value_locks[i],
 						 LWTRANCHE_PARALLEL_QUERY_DSA);
 
-	max_elements = Min((double) memory_limit / element_memory(graph),
+	max_elements = Min((double) memory_limit /
+						   hnsw_graph_element_memory(graph),
 					   HNSW_MAX_ELEMENT);
 	max_elements = Min(max_elements, expected_rows);
 	shared->num_buckets = MIN_BUCKETS;
@@ -154,7 +155,8 @@ hnsw_graph_is_full(const HnswGraph *graph)
 	uint64			 rows = pg_atomic_read_u32(&shared->num_rows) + 1;
 	Size			 bytes;
 
-	bytes = element_memory(graph) * elements + sizeof(HnswGraphRow) * rows +
+	bytes = hnsw_graph_element_memory(graph) * elements +
+			sizeof(HnswGraphRow) * rows +
 			CODE_UNIT * pg_atomic_read_u64(&shared->code_units);
 	/* numbers leave room for what rounding up to whole pages adds */
 	return bytes > graph->memory_limit ||
@@ -344,7 +346,7 @@ hnsw_graph_finish_loading(HnswGraph *graph)
 }
 
 void
-hnsw_graph_begin_linking(HnswGraph *graph)
+hnsw_graph_attach_rows(HnswGraph *graph)
 {
 	Size code_items;
 
@@ -357,6 +359,12 @@ hnsw_graph_begin_linking(HnswGraph *graph)
 		build_array_attach(&graph->code_places, graph->num_elements);
 	build_array_attach(&graph->entries, graph->num_elements);
 	build_array_attach(&graph->rows, graph->num_rows);
+}
+
+void
+hnsw_graph_begin_linking(HnswGraph *graph)
+{
+	hnsw_graph_attach_rows(graph);
 	build_array_attach(&graph->lists, graph->num_elements);
 	build_array_attach(&graph->uppers, upper_slots(graph));
 	build_array_attach(&graph->starts, graph->num_elements);

@@ -156,6 +156,12 @@ extern bool hnsw_graph_is_full(const HnswGraph *graph);
 extern bool hnsw_graph_add(HnswGraph *graph, const HnswCode *code,
 						   uint32 code_bytes, uint64 hash, ItemPointer tid);
 
+/* Bytes that an element takes, without its code if codes vary. */
+extern Size hnsw_graph_element_memory(const HnswGraph *graph);
+
+/* In the leader, to read elements and rows that other processes added. */
+extern void hnsw_graph_attach_rows(HnswGraph *graph);
+
 /*
  * No more rows: make room for the lists and link the first element.  By the
  * leader, alone.  False if there is no memory.
