@@ -8,6 +8,7 @@
 #   make format          clang-format all sources in place
 #   make check-style     layout, warnings and include rules
 #   make check-sanitize  the tests, with a build that reports undefined behaviour
+#   make bench           compare with pgvector, hnswlib and faiss (test/bench/README)
 #   make fuzz            random inputs for the parsers, FUZZ_SECONDS (600) each
 #
 # The first two need only make and a compiler; the rest need the server's
@@ -157,7 +158,10 @@ fuzz:
 	@bash tools/install-packages.sh test
 	@$(MAKE) --no-print-directory -C test/fuzz run
 
+bench:
+	@bash test/bench/run.sh
+
 # All that the compiler has to say, and nothing linked.
 objects: $(OBJS)
 
-.PHONY: test test-all-versions quickstart quickstart-stop quickstart-clean format check-style check-sanitize fuzz objects
+.PHONY: test test-all-versions quickstart quickstart-stop quickstart-clean format check-style check-sanitize fuzz bench objects

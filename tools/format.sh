@@ -23,7 +23,7 @@ if [ "${1:-}" = --which ]; then
 fi
 [ -n "$formatter" ] || { echo "clang-format 14 is not installed" >&2; exit 1; }
 
-sources=$(find src test/unit test/fuzz -name '*.[ch]' ! -name '*.inc.h' \
+sources=$(find src test/unit test/fuzz test/bench -name '*.[ch]' ! -name '*.inc.h' \
 	! -name '*_tables.h' 2>/dev/null)
 [ -n "$sources" ] || exit 0
 if [ "${1:-}" = --check ]; then

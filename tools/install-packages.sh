@@ -2,7 +2,7 @@
 #
 # install-packages.sh PURPOSE -- install the Debian packages that are missing.
 #
-# PURPOSE is "test" or "quickstart".  Does nothing, and needs no network, when
+# PURPOSE is "test", "bench" or "quickstart".  Does nothing, and needs no network, when
 # everything is there.  Only this step uses root rights, through sudo if need
 # be.  A server that is already installed is used as it is; otherwise the
 # newest supported one that the package lists know.
@@ -10,7 +10,7 @@
 cd "$(dirname "$0")/.." || exit 1
 . tools/common.sh
 
-purpose=${1:?test or quickstart}
+purpose=${1:?test, bench or quickstart}
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 known() { [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]; }
@@ -38,6 +38,9 @@ wanted_packages()
 		known libclang-rt-14-dev && echo clang-14 libclang-rt-14-dev
 		# what recall is compared with
 		known python3-hnswlib && echo python3-hnswlib python3-numpy
+	elif [ "$purpose" = bench ]; then
+		echo gcc make dpkg-dev libpq-dev python3 python3-numpy python3-psycopg \
+			python3-h5py python3-matplotlib python3-hnswlib python3-faiss
 	else
 		echo python3 python3-numpy python3-scipy
 	fi

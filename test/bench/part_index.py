@@ -1,0 +1,282 @@
+"""part_index.py -- hnsw and ivfflat: build, search, and a life of changes."""
+
+import os
+
+import numpy as np
+
+from datasets import write_fvecs
+from engines import K, FaissIndex, HnswlibIndex, ServerIndex, Truth
+from measure import interleaved, say
+from servers import MemoryWatch
+
+TARGETS = (0.90, 0.95, 0.99)
+
+
+class IndexPart:
+    def __init__(self, servers, method, data, options, report):
+        self.servers, self.method, self.data = servers, method, data
+        self.options, self.report = options, report
+        self.part = f"{method}, {data.name}"
+        # a tenth is kept back, to be inserted
+        count = len(data.base) * 9 // 10
+        self.vectors = data.base
+        self.live = np.arange(1, count + 1)
+        self.lists = max(10, min(count // 1000 if count > 100000 else int(count ** 0.5), 30000))
+        self.rng = np.random.default_rng(7)
+        self.files = {}
+        for name, rows in (("queries", data.queries), ("pool", data.base[count:])):
+            self.files[name] = os.path.join(options.work, f"{name}.fvecs")
+            write_fvecs(self.files[name], rows)
+        self.pool = len(data.base) - count
+        self.indexes = [ServerIndex(server, method, data, self.files, options, self.lists) for server in servers]
+        self.engines = list(self.indexes)
+
+    def note(self, what, unit, values, smaller=True):
+        self.report.ratio(self.part, what, unit, values, smaller)
+
+    def each(self, what, unit, measure, smaller=True):
+        self.note(what, unit, {index.name: measure(index) for index in self.indexes}, smaller)
+
+    def run(self):
+        wanted = self.options.measures.split()
+        self.load()
+        self.build()
+        self.truth = Truth(self.data, self.vectors, self.live, self.options.processes)
+        self.found = {engine: {} for engine in self.engines}
+        self.at = {}
+        if "search" in wanted:
+            self.curves()
+        self.settle()
+        if "search" in wanted:
+            self.targets()
+        if "buffers" in wanted:
+            self.each("buffers visited by a query at recall .95", "blocks", lambda i: i.explain(self.at[i])[0])
+        if "cold" in wanted:
+            self.cold()
+        if "insert" in wanted:
+            self.insert()
+        if "vacuum" in wanted:
+            self.vacuum()
+        if "churn" in wanted:
+            self.churn()
+        if "insert" in wanted:
+            self.insert_together()
+        for server in self.servers:
+            server.execute("DROP TABLE items, queries")
+            server.execute("DROP SEQUENCE ids")
+
+    def load(self):
+        for server in self.servers:
+            server.execute("DROP TABLE IF EXISTS items, queries")
+            server.execute("DROP SEQUENCE IF EXISTS ids")
+            server.execute(f"CREATE SEQUENCE ids START {len(self.live) + 1}")
+            server.execute(f"CREATE TABLE items (id int DEFAULT nextval('ids'), v vector({self.data.dims}))")
+            server.execute(f"CREATE TABLE queries (id int, v vector({self.data.dims}))")
+            server.load("items", self.vectors[:len(self.live)])
+            server.load("queries", self.data.queries)
+            server.execute("VACUUM (FREEZE, ANALYZE) items")
+            server.execute("ANALYZE queries")
+
+    def build(self):
+        seconds, memory, wal = {}, {}, {}
+        for index in self.indexes:
+            server = index.server
+            server.execute("CHECKPOINT")
+            before = server.wal_position()
+            with MemoryWatch(server) as watch:
+                seconds[index.name] = server.execute(index.definition)
+            memory[index.name] = watch.peak / 1e6
+            wal[index.name] = (server.wal_position() - before) / 1e6
+        base = self.vectors[:len(self.live)]
+        if self.method == "hnsw":
+            self.engines.append(HnswlibIndex(self.data, base, self.options))
+        else:
+            self.engines.append(FaissIndex(self.data, base, self.options, self.lists))
+        seconds[self.engines[-1].name] = self.engines[-1].build_seconds
+        self.note(f"build of {len(base)} x {self.data.dims}, {self.options.processes} processes", "s", seconds)
+        self.note("memory of the build", "MB", memory)
+        self.note("WAL of the build", "MB", wal)
+        self.each("index size", "MB", lambda i: i.server.value("SELECT pg_relation_size('items_v')") / 1e6)
+
+    # search
+
+    def grid(self):
+        """Values of ef_search or probes, a tenth apart."""
+        last = 1000 if self.method == "hnsw" else self.lists
+        value, values = (K if self.method == "hnsw" else 1), []
+        while value < last:
+            values.append(value)
+            value = max(value + 1, int(value * 1.1))
+        return values + [last]
+
+    def recall(self, engine, parameter):
+        if parameter not in self.found[engine]:
+            self.found[engine][parameter] = self.truth.recall(engine.search(parameter)[0])
+        return self.found[engine][parameter]
+
+    def reach(self, engine, target):
+        """The least parameter of the grid with that recall; None if none has."""
+        grid = self.grid()
+        low, high = 0, len(grid)
+        while low < high:
+            middle = (low + high) // 2
+            if self.recall(engine, grid[middle]) >= target:
+                high = middle
+            else:
+                low = middle + 1
+        return grid[low] if low < len(grid) else None
+
+    def curves(self):
+        grid = self.grid()
+        chosen = grid[::max(1, len(grid) // 12)]
+        points = {engine: [] for engine in self.engines}
+        for parameter in chosen:
+            # recall goes no higher, and the time would only grow
+            engines = [e for e in self.engines if not points[e] or points[e][-1]["recall"] < 0.999]
+            if not engines:
+                break
+            seconds = interleaved(engines, lambda e: e.search(parameter)[1], max(2, self.options.rounds - 1), min)
+            for engine in engines:
+                points[engine].append({"parameter": parameter, "recall": self.recall(engine, parameter),
+                                       "qps": len(self.data.queries) / seconds[engine]})
+        for engine, found in points.items():
+            self.report.curve(self.part, engine.name, found)
+        say(self.part, "curves done")
+
+    def settle(self):
+        """The parameters with which other things than recall are compared."""
+        self.at = {}
+        for engine in self.engines:
+            self.at[engine] = self.reach(engine, 0.95) or self.grid()[-1]
+
+    def targets(self):
+        for target in TARGETS:
+            at = {engine: self.reach(engine, target) for engine in self.engines}
+            engines = [engine for engine in self.engines if at[engine] is not None]
+            name = f"recall {target:.2f}"
+            self.note(f"parameter at {name}", "", {e.name: at[e] for e in engines})
+            if len(engines) == 0:
+                continue
+            seconds = interleaved(engines, lambda e: e.search(at[e])[1], self.options.rounds)
+            self.note(f"queries in one statement, {name}", "1/s",
+                      {e.name: len(self.data.queries) / seconds[e] for e in engines}, smaller=False)
+            for clients in (1, 2):
+                runs = {engine: [] for engine in engines}
+
+                def run(engine):
+                    result = engine.client(at[engine], clients, self.options.seconds)
+                    runs[engine].append(result)
+                    return result["executions"] / result["seconds"]
+
+                rate = interleaved(engines, run, self.options.rounds)
+                self.note(f"queries of {clients} client{'s'[:clients - 1]}, {name}", "1/s",
+                          {e.name: rate[e] for e in engines}, smaller=False)
+                for percentile in (50, 95, 99):
+                    key = f"p{percentile}_ms"
+                    self.note(f"{key[:-3]} of {clients} client{'s'[:clients - 1]}, {name}", "ms",
+                              {e.name: float(np.median([r[key] for r in runs[e]])) for e in engines if key in runs[e][0]})
+
+    def cold(self):
+        """Page reads where a tenth of the index fits into shared buffers."""
+        read = {}
+        for index in self.indexes:
+            blocks = max(64, index.server.value("SELECT pg_relation_size('items_v') / 8192") // 10)
+            index.server.restart(shared_buffers=f"{blocks * 8}kB")
+            index.search(self.at[index])
+            read[index.name] = index.explain(self.at[index])[1]
+            index.server.restart()
+        self.note("blocks read by a query, a tenth of the own index in shared buffers", "blocks", read)
+
+    # changes
+
+    def insert_rows(self, index, first, count, clients=1):
+        result = index.run_client(statement="INSERT INTO items (v) VALUES ($1)", vectors=self.files["pool"],
+                                  first=first, count=count, clients=clients)
+        return result["executions"] / result["seconds"]
+
+    def insert(self):
+        """The first half of the pool."""
+        slice_rows = max(1, self.pool // 2 // (self.options.rounds + 1))
+        after_checkpoint, rate = {}, {}
+        for index in self.indexes:
+            index.server.execute("CHECKPOINT")
+            before = index.server.wal_position()
+            rate[index.name] = self.insert_rows(index, 0, slice_rows)
+            after_checkpoint[index.name] = (index.server.wal_position() - before) / slice_rows
+        self.note(f"inserts just after a checkpoint ({slice_rows})", "1/s", rate, smaller=False)
+        self.note(f"WAL of an insert just after a checkpoint ({slice_rows}), with the row", "bytes", after_checkpoint)
+
+        for server in self.servers:
+            server.execute("ALTER SYSTEM SET full_page_writes = off")
+            server.execute("SELECT pg_reload_conf()")
+            server.execute("CHECKPOINT")
+        before = {index: index.server.wal_position() for index in self.indexes}
+        done = {index: slice_rows for index in self.indexes}
+
+        def run(index):
+            done[index] += slice_rows
+            return self.insert_rows(index, done[index] - slice_rows, slice_rows)
+
+        rate = interleaved(self.indexes, run, self.options.rounds)
+        self.note("inserts, no full page images", "1/s", {i.name: rate[i] for i in self.indexes}, smaller=False)
+        self.each("WAL of an insert, no full page images, with the row", "bytes",
+                  lambda i: (i.server.wal_position() - before[i]) / (slice_rows * self.options.rounds))
+        for server in self.servers:
+            server.execute("ALTER SYSTEM RESET full_page_writes")
+            server.execute("SELECT pg_reload_conf()")
+        inserted = slice_rows * (self.options.rounds + 1)
+        self.live = np.concatenate([self.live, np.arange(len(self.live) + 1, len(self.live) + 1 + inserted)])
+        self.next_pool = inserted
+        self.compare_recall("recall after the inserts")
+
+    def insert_together(self):
+        count = max(8, self.pool // 8)
+        rate = {index.name: self.insert_rows(index, 0, count, clients=8) for index in self.indexes}
+        self.note("inserts of 8 clients", "1/s", rate, smaller=False)
+
+    def compare_recall(self, what, fresh=False):
+        """Recall with the parameter of .95, and that of an index built anew."""
+        self.truth = Truth(self.data, self.vectors, self.live, self.options.processes)
+        recall = {i.name: self.truth.recall(i.search(self.at[i])[0]) for i in self.indexes}
+        self.note(what, "", recall, smaller=False)
+        if fresh:
+            for index in self.indexes:
+                index.server.execute("REINDEX INDEX items_v")
+            recall = {i.name: self.truth.recall(i.search(self.at[i])[0]) for i in self.indexes}
+            self.note(what + ", built anew", "", recall, smaller=False)
+
+    def delete(self, share):
+        gone = self.rng.choice(self.live, int(len(self.live) * share), replace=False)
+        for server in self.servers:
+            with server.connect() as connection:
+                connection.execute("DELETE FROM items WHERE id = ANY(%s)", (gone.tolist(),))
+        self.live = np.setdiff1d(self.live, gone)
+        return gone
+
+    def vacuum(self):
+        for share in (0.01, 0.1):
+            self.delete(share)
+            self.each(f"VACUUM after deleting {share:.0%}", "s", lambda i: i.server.execute("VACUUM items"))
+        self.compare_recall("recall after deleting 11%", fresh=True)
+
+    def churn(self):
+        """Five times: replace a tenth of the rows, then VACUUM."""
+        start = len(self.live)
+        for _ in range(5):
+            gone = self.delete(0.1)
+            path = os.path.join(self.options.work, "churn.fvecs")
+            # the vectors come back as other rows
+            fresh = self.vectors[gone - 1]
+            write_fvecs(path, fresh)
+            first = self.servers[0].value("SELECT nextval('ids')") + 1
+            for server in self.servers[1:]:
+                server.execute(f"SELECT setval('ids', {first - 1})")
+            for index in self.indexes:
+                index.run_client(statement="INSERT INTO items (v) VALUES ($1)", vectors=path)
+                index.server.execute("VACUUM items")
+            filler = np.zeros((max(0, first - 1 - len(self.vectors)), self.data.dims), np.float32)
+            self.vectors = np.concatenate([self.vectors, filler])
+            self.vectors = np.concatenate([self.vectors[:first - 1], fresh])
+            self.live = np.concatenate([self.live, np.arange(first, first + len(fresh))])
+        assert len(self.live) <= start
+        self.compare_recall("recall after replacing half of the rows", fresh=True)
