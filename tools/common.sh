@@ -85,7 +85,8 @@ copy_tree()
 		tar -cf - --exclude=./.git --exclude=./.quickstart \
 			--exclude='*.o' --exclude='*.bc' --exclude='*.d' --exclude='*.so' \
 			--exclude=./results --exclude=./tmp_check --exclude=./log \
-			--exclude=./test/unit/build --exclude=./test/fuzz/build . |
+			--exclude=./test/unit/build --exclude=./test/fuzz/build \
+			--exclude=node_modules . |
 		tar -xf - -C "$1" --no-same-owner &&
 		rm -f "$1"/sql/vector--*.sql &&
 		if [ "$(id -u)" = 0 ]; then
@@ -133,3 +134,25 @@ private_install()
 	fi
 	echo "$dir$path/pg_config"
 }
+
+# start_server DIR BINDIR [SETTINGS] -- start a server on a socket in the new
+# directory DIR, and let libpq's environment name it.  Sockets want DIR short.
+start_server()
+{
+	local dir=$1 bindir=$2
+
+	"$bindir/initdb" -D "$dir/data" -U postgres -A trust -N -E UTF8 --no-locale \
+		>"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log"; return 1; }
+	cat >>"$dir/data/postgresql.conf" <<-END
+		fsync = off
+		jit = off
+		listen_addresses = ''
+		unix_socket_directories = '$dir'
+		${3:-}
+	END
+	"$bindir/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w start >/dev/null ||
+		{ cat "$dir/server.log"; return 1; }
+	export PGHOST=$dir PGPORT=5432 PGUSER=postgres
+}
+
+stop_server() { "$2/pg_ctl" -D "$1/data" -m fast -w stop >/dev/null 2>&1; }

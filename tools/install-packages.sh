@@ -38,6 +38,12 @@ wanted_packages()
 		known libclang-rt-14-dev && echo clang-14 libclang-rt-14-dev
 		# what recall is compared with
 		known python3-hnswlib && echo python3-hnswlib python3-numpy
+		# the clients of test/clients; Node.js may come from elsewhere, with npm
+		echo libpq-dev
+		known python3-psycopg && echo python3-psycopg
+		if ! { command -v node && command -v npm; } >/dev/null && known npm; then
+			echo nodejs npm
+		fi
 	elif [ "$purpose" = bench ]; then
 		echo gcc make dpkg-dev libpq-dev python3 python3-numpy python3-psycopg \
 			python3-h5py python3-matplotlib python3-hnswlib python3-faiss

@@ -191,6 +191,9 @@ fi
 if wanted compat && [ -f test/compat/run.sh ]; then
 	run compat bash test/compat/run.sh "$work/compat" "$private"
 fi
+if wanted clients && [ -f test/clients/run.sh ]; then
+	run clients bash test/clients/run.sh "$work/clients" "$private"
+fi
 if wanted isolation && ls test/specs/*.spec >/dev/null 2>&1; then
 	run isolation bash -c 'regress isolation/pg_isolation_regress isolation test expected "$@"' - \
 		$(basename -s .spec -a test/specs/*.spec)

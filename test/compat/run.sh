@@ -11,6 +11,7 @@ bindir=$("$2" --bindir)
 pkglibdir=$("$2" --pkglibdir)
 pg_regress=$(dirname "$(dirname "$("$2" --pgxs)")")/test/regress/pg_regress
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../../tools/common.sh"
 compare() { /usr/bin/python3 "$here/compare.py" "$@"; }
 
 version=$("$2" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
@@ -20,21 +21,9 @@ if [ "$version" != 15 ] && [ ! -f "$here/expected/$version.txt" ]; then
 fi
 
 mkdir -p "$work/out" && compare schedule >"$work/schedule" || exit 1
-"$bindir/initdb" -D "$work/data" -U postgres -A trust -N -E UTF8 --no-locale \
-	>"$work/initdb.log" 2>&1 || { cat "$work/initdb.log"; exit 1; }
-cat >>"$work/data/postgresql.conf" <<-END
-	fsync = off
-	jit = off
-	listen_addresses = ''
-	unix_socket_directories = '$work'
-END
-
 trap 'exit 130' INT TERM
-trap '"$bindir/pg_ctl" -D "$work/data" -m fast -w stop >/dev/null 2>&1' EXIT
-"$bindir/pg_ctl" -D "$work/data" -l "$work/server.log" -w start >/dev/null ||
-	{ cat "$work/server.log"; exit 1; }
-
-export PGHOST=$work PGPORT=5432 PGUSER=postgres
+trap 'stop_server "$work" "$bindir"' EXIT
+start_server "$work" "$bindir" || exit 1
 "$bindir/createdb" compat &&
 	"$bindir/psql" -X -q -d compat -c "CREATE EXTENSION vector" &&
 	"$bindir/psql" -X -q -d compat -f "$here/catalog.sql" >"$work/catalog.txt" ||
