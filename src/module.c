@@ -16,6 +16,7 @@
 #include "base/settings.h"
 #include "distance/distance.h"
 #include "hnsw/hnsw.h"
+#include "index/unread_distance.h"
 #include "ivfflat/ivf.h"
 
 MODULE_MAGIC("vector", "1.0.0");
@@ -80,4 +81,5 @@ _PG_init(void)
 	instruction_set_init();
 	hnsw_options_init();
 	ivf_options_init();
+	unread_distance_init();
 }
