@@ -4,7 +4,8 @@
 # seed wherever they are made, and checks that an index agrees with its table.
 #
 # Tables under test have columns "id int" and "v vector(dims)"; a hash names
-# their name, dims, opclass, and the options of their index (with).
+# their name, dims, opclass, and the options of their index (with); the type of
+# v if it is another one, and the kind of vectors if that is not the name.
 
 package VectorTest;
 
@@ -24,6 +25,7 @@ our @EXPORT = qw(
 	make_indexed_table
 	whole_scan
 	index_state
+	column_type
 	agree
 	wait_until
 	start_load
@@ -40,7 +42,10 @@ our %METRICS = (
 	vector_l2_ops => '<->',
 	vector_ip_ops => '<#>',
 	vector_cosine_ops => '<=>',
-	vector_l1_ops => '<+>');
+	vector_l1_ops => '<+>',
+	halfvec_l2_ops => '<->',
+	sparsevec_l2_ops => '<->',
+	sparsevec_ip_ops => '<#>');
 
 # Seed of a test's random choices; VECTOR_TEST_SEED repeats a run.
 sub test_seed
@@ -83,7 +88,7 @@ $$;
 -- table does not have; "disorder": steps down of the distance in strict order;
 -- "far": among the first 10 rows of a search with ef_search 1000, those
 -- farther than the 10th nearest (0 is only certain up to 1000 rows).
-CREATE FUNCTION index_state(tab regclass, op text, q vector) RETURNS text
+CREATE FUNCTION index_state(tab regclass, op text, q text) RETURNS text
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_sort = off SET jit = off
 SET hnsw.max_scan_tuples = 1000000000 SET hnsw.scan_mem_multiplier = 1000 AS $$
 DECLARE
@@ -182,6 +187,9 @@ sub whole_scan
 
 # Compare the index on a table with the table.  $query is the number of the
 # uniform vector that the scans start from.
+# The type of a table's column v, "vector" unless it says otherwise.
+sub column_type { my ($table) = @_; return ($table->{type} // 'vector') . "($table->{dims})"; }
+
 sub index_state
 {
 	my ($node, $table, $query) = @_;
@@ -191,7 +199,7 @@ sub index_state
 	$status = $node->psql(
 		'postgres', qq{
 		SELECT index_state('$table->{name}', '$METRICS{$table->{opclass}}',
-			make_vector('uniform', $query, $table->{dims}, 7))},
+			(make_vector('uniform', $query, $table->{dims}, 7)::@{[ column_type($table) ]})::text)},
 		stdout => \$out, stderr => \$err);
 	$out = "error: $err" if $status != 0 || $err ne '';
 	return $out;

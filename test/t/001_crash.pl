@@ -29,7 +29,11 @@ my @tables = (
 	{ name => 'clusters', opclass => 'vector_l2_ops', dims => 16, rows => 400 },
 	{ name => 'duplicates', opclass => 'vector_l2_ops', dims => 3, rows => 30 },
 	{ name => 'star', opclass => 'vector_cosine_ops', dims => 24, rows => 0, with => 'm = 4, ef_construction = 16' },
-	{ name => 'norms', opclass => 'vector_ip_ops', dims => 5, rows => 200, with => 'm = 2, ef_construction = 8' });
+	{ name => 'norms', opclass => 'vector_ip_ops', dims => 5, rows => 200, with => 'm = 2, ef_construction = 8' },
+	# codes of several pages, and codes that go on in overflow pages
+	{ name => 'wide', kind => 'uniform', type => 'halfvec', opclass => 'halfvec_l2_ops', dims => 8300, rows => 5, with => 'm = 4, ef_construction = 8' },
+	{ name => 'sparse', kind => 'clusters', type => 'sparsevec', opclass => 'sparsevec_ip_ops', dims => 150, rows => 50, with => 'm = 4, ef_construction = 8' });
+$_->{kind} //= $_->{name} foreach @tables;
 
 foreach my $t (@tables)
 {
@@ -37,9 +41,9 @@ foreach my $t (@tables)
 
 	$node->safe_psql(
 		'postgres', qq{
-		CREATE TABLE $t->{name} (id int, v vector($t->{dims}));
+		CREATE TABLE $t->{name} (id int, v @{[ column_type($t) ]});
 		CREATE SEQUENCE $t->{name}_ids;
-		INSERT INTO $t->{name} SELECT n, make_vector('$t->{name}', n, $t->{dims}, $seed)
+		INSERT INTO $t->{name} SELECT n, make_vector('$t->{kind}', n, $t->{dims}, $seed)
 			FROM (SELECT nextval('$t->{name}_ids') AS n FROM generate_series(1, $t->{rows})) s;
 		CREATE INDEX $t->{name}_index ON $t->{name} USING hnsw (v $t->{opclass}) $with;
 		CREATE INDEX ON $t->{name} (id);});
@@ -50,17 +54,17 @@ sub script
 {
 	my ($weight, $sql) = @_;
 
-	return [ $weight, join '', map { ($sql =~ s/\{T\}/$_->{name}/gr) =~ s/\{D\}/$_->{dims}/gr } @tables ];
+	return [ $weight, join '', map { $sql =~ s/\{T\}/$_->{name}/gr =~ s/\{K\}/$_->{kind}/gr =~ s/\{D\}/$_->{dims}/gr } @tables ];
 }
 
 my @load = (
-	script(20, qq{INSERT INTO {T} SELECT n, make_vector('{T}', n, {D}, $seed)
+	script(20, qq{INSERT INTO {T} SELECT n, make_vector('{K}', n, {D}, $seed)
 		FROM (SELECT nextval('{T}_ids') AS n FROM generate_series(1, 5)) s;\n}),
 	script(6, qq{DELETE FROM {T} WHERE id IN
 		(SELECT id FROM {T} ORDER BY random() LIMIT 9 FOR UPDATE SKIP LOCKED);\n}),
-	script(3, qq{UPDATE {T} SET v = make_vector('{T}', id + 100000, {D}, $seed) WHERE id IN
+	script(3, qq{UPDATE {T} SET v = make_vector('{K}', id + 100000, {D}, $seed) WHERE id IN
 		(SELECT id FROM {T} ORDER BY random() LIMIT 5 FOR UPDATE SKIP LOCKED);\n}),
-	script(2, qq{BEGIN; INSERT INTO {T} SELECT -1, make_vector('{T}', n, {D}, $seed + 1)
+	script(2, qq{BEGIN; INSERT INTO {T} SELECT -1, make_vector('{K}', n, {D}, $seed + 1)
 		FROM generate_series(1, 5) n; ROLLBACK;\n}),
 	script(2, "VACUUM {T};\n"),
 	[ 1, "CHECKPOINT;\n" ]);
@@ -87,8 +91,8 @@ foreach my $t (@tables)
 		'postgres', qq{
 		DELETE FROM $t->{name} WHERE id % 3 = 0;
 		VACUUM $t->{name};
-		INSERT INTO $t->{name} SELECT 2000000 + n, make_vector('$t->{name}', 2000000 + n, $t->{dims}, $seed)
-			FROM generate_series(1, 200) n;});
+		INSERT INTO $t->{name} SELECT 2000000 + n, make_vector('$t->{kind}', 2000000 + n, $t->{dims}, $seed)
+			FROM generate_series(1, @{[ $t->{dims} > 1000 ? 20 : 200 ]}) n;});
 	agree($node, $t, 'delete, vacuum and insert after crashes', 1);
 	$node->safe_psql('postgres', "REINDEX INDEX $t->{name}_index");
 	agree($node, $t, 'reindex after crashes', 1);

@@ -23,7 +23,9 @@ my @tables = (
 	{ name => 'uniform', opclass => 'vector_l1_ops', dims => 4, rows => 0, with => 'm = 4, ef_construction = 8' },
 	{ name => 'duplicates', opclass => 'vector_cosine_ops', dims => 3, rows => 100 },
 	{ name => 'star', opclass => 'vector_l2_ops', dims => 24, rows => 0, with => 'm = 2, ef_construction = 4' },
-	{ name => 'norms', opclass => 'vector_ip_ops', dims => 5, rows => 0, with => 'm = 2, ef_construction = 8' });
+	{ name => 'norms', opclass => 'vector_ip_ops', dims => 5, rows => 0, with => 'm = 2, ef_construction = 8' },
+	{ name => 'sparse', kind => 'clusters', type => 'sparsevec', opclass => 'sparsevec_l2_ops', dims => 200, rows => 0, with => 'm = 4, ef_construction = 8' });
+$_->{kind} //= $_->{name} foreach @tables;
 
 sub create
 {
@@ -35,9 +37,9 @@ sub create
 			'postgres', qq{
 			DROP TABLE IF EXISTS $t->{name};
 			DROP SEQUENCE IF EXISTS $t->{name}_ids;
-			CREATE TABLE $t->{name} (id int, v vector($t->{dims}));
+			CREATE TABLE $t->{name} (id int, v @{[ column_type($t) ]});
 			CREATE SEQUENCE $t->{name}_ids;
-			INSERT INTO $t->{name} SELECT n, make_vector('$t->{name}', n, $t->{dims}, $seed)
+			INSERT INTO $t->{name} SELECT n, make_vector('$t->{kind}', n, $t->{dims}, $seed)
 				FROM (SELECT nextval('$t->{name}_ids') AS n FROM generate_series(1, $t->{rows})) s;
 			CREATE INDEX $t->{name}_index ON $t->{name} USING hnsw (v $t->{opclass}) $with;
 			CREATE INDEX ON $t->{name} (id);});
@@ -52,21 +54,23 @@ sub script
 	return [ $weight, join '', map {
 		my ($t, $text) = ($_, $sql);
 		$text =~ s/\{T\}/$t->{name}/g;
+		$text =~ s/\{K\}/$t->{kind}/g;
 		$text =~ s/\{D\}/$t->{dims}/g;
+		$text =~ s/\{Y\}/column_type($t)/eg;
 		$text =~ s/\{O\}/$METRICS{$t->{opclass}}/g;
 		$text } @tables ];
 }
 
-my $insert = script(20, qq{INSERT INTO {T} SELECT n, make_vector('{T}', n, {D}, $seed)
+my $insert = script(20, qq{INSERT INTO {T} SELECT n, make_vector('{K}', n, {D}, $seed)
 	FROM (SELECT nextval('{T}_ids') AS n FROM generate_series(1, 5)) s;\n});
 my $delete = script(8, qq{DELETE FROM {T} WHERE id IN
 	(SELECT id FROM {T} ORDER BY random() LIMIT 9 FOR UPDATE SKIP LOCKED);\n});
-my $update = script(3, qq{UPDATE {T} SET v = make_vector('{T}', id + 100000, {D}, $seed) WHERE id IN
+my $update = script(3, qq{UPDATE {T} SET v = make_vector('{K}', id + 100000, {D}, $seed) WHERE id IN
 	(SELECT id FROM {T} ORDER BY random() LIMIT 5 FOR UPDATE SKIP LOCKED);\n});
-my $rollback = script(2, qq{BEGIN; INSERT INTO {T} SELECT -1, make_vector('{T}', n, {D}, $seed + 1)
+my $rollback = script(2, qq{BEGIN; INSERT INTO {T} SELECT -1, make_vector('{K}', n, {D}, $seed + 1)
 	FROM generate_series(1, 5) n; ROLLBACK;\n});
 my $search = script(20, qq{SET enable_seqscan = off; SET hnsw.iterative_scan = strict_order;
-	SELECT id FROM {T} ORDER BY v {O} make_vector('uniform', (random() * 1000)::int, {D}, $seed) LIMIT 20;\n} =~ s/;\s+S/;\nS/gr);
+	SELECT id FROM {T} ORDER BY v {O} make_vector('uniform', (random() * 1000)::int, {D}, $seed)::{Y} LIMIT 20;\n} =~ s/;\s+S/;\nS/gr);
 my $vacuum = script(3, "VACUUM {T};\n");
 
 # First of all without concurrency: rows come and go, so that most elements are
@@ -207,10 +211,10 @@ foreach my $round (1 .. 2)
 		my ($timeout, $sql) = (1 + int(rand(25)), '');
 		my $kind = int(rand(3));
 
-		$sql = "INSERT INTO $t->{name} SELECT n, make_vector('$t->{name}', n, $t->{dims}, $seed)
+		$sql = "INSERT INTO $t->{name} SELECT n, make_vector('$t->{kind}', n, $t->{dims}, $seed)
 			FROM (SELECT nextval('$t->{name}_ids') AS n FROM generate_series(1, 500)) s" if $kind == 0;
 		$sql = "VACUUM $t->{name}" if $kind == 1;
-		$sql = "UPDATE $t->{name} SET v = make_vector('$t->{name}', id + 7, $t->{dims}, $seed)
+		$sql = "UPDATE $t->{name} SET v = make_vector('$t->{kind}', id + 7, $t->{dims}, $seed)
 			WHERE id IN (SELECT id FROM $t->{name} ORDER BY random() LIMIT 300 FOR UPDATE SKIP LOCKED)" if $kind == 2;
 		$cancelled++ if $node->psql('postgres', "SET statement_timeout = $timeout; $sql") != 0;
 		$node->safe_psql('postgres', "DELETE FROM $t->{name} WHERE id IN
