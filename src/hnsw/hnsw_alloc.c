@@ -225,16 +225,11 @@ report_bad_supply(HnswIndex *index, BlockNumber block)
 			 errhint("Please REINDEX it.")));
 }
 
-/*
- * First number of an entries page, and how many of the supply's kind it has.
- */
-static HnswElement
-page_numbers(HnswIndex *index, BlockNumber block, HnswSupplyKind kind,
-			 uint32 *count)
+/* The same in any directory; ERRCODE_INDEX_CORRUPTED if there is none. */
+static const HnswExtentLayout *
+supply_extent(HnswIndex *index, BlockNumber block, HnswSupplyKind kind)
 {
-	uint32					per_page = index->geometry.entries_per_page;
 	const HnswExtentLayout *extent = find_supply_extent(index, block, kind);
-	uint32					offset;
 
 	if (extent == NULL)
 	{
@@ -244,6 +239,20 @@ page_numbers(HnswIndex *index, BlockNumber block, HnswSupplyKind kind,
 		if (extent == NULL)
 			report_bad_supply(index, block);
 	}
+	return extent;
+}
+
+/*
+ * First number of an entries page, and how many of the supply's kind it has.
+ */
+static HnswElement
+page_numbers(HnswIndex *index, BlockNumber block, HnswSupplyKind kind,
+			 uint32 *count)
+{
+	uint32					per_page = index->geometry.entries_per_page;
+	const HnswExtentLayout *extent = supply_extent(index, block, kind);
+	uint32					offset;
+
 	offset = (block - extent->entries) * per_page;
 	*count = kind == HNSW_SUPPLY_ROWS
 				 ? per_page
@@ -277,7 +286,10 @@ hnsw_insert_block(HnswIndex *index, HnswSupplyKind kind, BlockNumber full)
 			UnlockReleaseBuffer(buffer);
 		}
 		if (block != full && block != InvalidBlockNumber)
+		{
+			(void) supply_extent(index, block, kind);
 			return block;
+		}
 
 		hnsw_edit_start(&edit, index);
 		meta_page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
