@@ -83,6 +83,9 @@ extern bool ivf_made_by_pgvector(Relation rel);
 extern void	  ivf_read_state(IvfIndex *index, IvfState *state);
 extern uint32 ivf_read_epoch(IvfIndex *index);
 
+/* The first of the free segments, or IVF_NONE. */
+extern uint32 ivf_read_free_head(IvfIndex *index);
+
 /* Raise ERRCODE_INDEX_CORRUPTED. */
 pg_noreturn extern void ivf_report_bad_page(Relation rel, BlockNumber block,
 											const char *detail);
@@ -145,7 +148,7 @@ typedef struct IvfRanking
 {
 	IvfListRef *lists;	   /* a heap, the nearest first */
 	uint32		num_lists; /* left in it */
-	uint32		total;
+	IvfState	state;
 } IvfRanking;
 
 /* All lists with their distances, as of one epoch; memory is the caller's. */
@@ -163,11 +166,16 @@ extern bool ivf_nearest_list(IvfIndex *index, const IvfListQuery *query,
 							 IvfListRef *nearest, VectorCode *centroid);
 
 /*
- * A list by its number; and its centroid and how many entries it had when it
+ * A list by its number; and its centroid (room for a code) and how many entries it had when it
  * was written last, unless NULL.
  */
 extern IvfListRef ivf_read_list(IvfIndex *index, uint32 list,
 								VectorCode *centroid, uint32 *written_entries);
+
+/* The same for who knows the state. */
+extern IvfListRef ivf_read_known_list(IvfIndex *index, const IvfState *state,
+									  uint32 list, VectorCode *centroid,
+									  uint32 *written_entries);
 
 /*
  * Add lists to the directory, without entries.  Nobody else may add any: this
@@ -247,6 +255,7 @@ extern IvfAppendResult ivf_append(IvfIndex *index, const IvfListRef *list,
 /* The contents of a segment, without coarse codes. */
 typedef struct IvfSegmentCopy
 {
+	uint32			 version;
 	uint32			 next;
 	uint32			 depth;
 	uint32			 count;
@@ -260,6 +269,15 @@ extern void ivf_init_copy(IvfIndex *index, IvfSegmentCopy *copy);
 /* False if the segment does not belong to that list and version. */
 extern bool ivf_copy_segment(IvfIndex *index, uint32 number, uint32 list,
 							 uint32 version, IvfSegmentCopy *copy);
+
+/*
+ * Copy a block of coarse codes, or a fine code.  The block must be of that
+ * version, or else false is returned.
+ */
+extern bool ivf_copy_block(IvfIndex *index, uint32 number, uint32 version,
+						   uint32 block, char *copy);
+extern void ivf_read_code(IvfIndex *index, uint32 number, uint32 entry,
+						  VectorCode *code);
 
 static inline const VectorCode *
 ivf_copied_code(const IvfIndex *index, const IvfSegmentCopy *copy,

@@ -25,6 +25,7 @@
 
 #include "base/compat.h"
 #include "distance/distance.h"
+#include "index/parallel_build.h"
 #include "ivfflat/ivf.h"
 
 /* Phases after PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE, which is 1. */
@@ -241,6 +242,12 @@ typedef struct BatchRow
 	uint32			row; /* of the arrays of a batch */
 } BatchRow;
 
+/* What the participants of a build count together. */
+typedef struct LoadCounts
+{
+	pg_atomic_uint64 rows; /* indexed */
+} LoadCounts;
+
 typedef struct Loader
 {
 	IvfIndex	 *index;
@@ -252,18 +259,19 @@ typedef struct Loader
 	char		 *codes;
 	uint32		  count;
 	uint32		  capacity;
-	double		  num_rows; /* rows indexed */
-	MemoryContext context;	/* of one row or batch */
+	MemoryContext context; /* of one row or batch */
+	LoadCounts	 *counts;
 } Loader;
 
 static void
-init_loader(Loader *loader, IvfIndex *index)
+init_loader(Loader *loader, IvfIndex *index, LoadCounts *counts)
 {
 	Size		row_bytes = index->coder.point_bytes + index->coder.code_bytes;
 	IvfState	state;
 	VectorCode *code = palloc(index->coder.code_bytes);
 
 	loader->index = index;
+	loader->counts = counts;
 	loader->context = AllocSetContextCreate(CurrentMemoryContext,
 											"ivfflat build batch",
 											ALLOCSET_DEFAULT_SIZES);
@@ -401,6 +409,7 @@ flush_batch(Loader *loader)
 		append_rows(loader, loader->rows[i].list, &entries[i], n);
 	}
 	pfree(entries);
+	pg_atomic_fetch_add_u64(&loader->counts->rows, loader->count);
 	loader->count = 0;
 }
 
@@ -449,7 +458,6 @@ load_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 		loader->rows[n].tid = *tid;
 		loader->rows[n].row = n;
 		loader->count++;
-		loader->num_rows++;
 		if (loader->count == loader->capacity)
 			flush_batch(loader);
 	}
@@ -507,17 +515,94 @@ create_empty(Relation rel, ForkNumber fork)
 											  0, IVF_MAX_CODE_BYTES));
 }
 
+/* Load the rows alone.  Returns the number of rows of the table. */
+static double
+load_alone(IvfIndex *index, Relation heap, IndexInfo *index_info,
+		   LoadCounts *counts)
+{
+	Loader loader = {0};
+	double heap_rows;
+
+	init_loader(&loader, index, counts);
+	heap_rows = table_index_build_scan(heap, index->rel, index_info, true,
+									   true, load_callback, &loader, NULL);
+	flush_batch(&loader);
+	return heap_rows;
+}
+
+/* A participant's part of the rows. */
+static void
+load_part(ParallelBuild *team, IvfIndex *index)
+{
+	Loader loader = {0};
+
+	init_loader(&loader, index, team->shared);
+	parallel_build_scan(team, load_callback, &loader);
+	flush_batch(&loader);
+}
+
+/* The main function of a worker. */
+PGDLLEXPORT void ivf_build_worker(dsm_segment *segment, shm_toc *toc);
+
+void
+ivf_build_worker(dsm_segment *segment, shm_toc *toc)
+{
+	ParallelBuild *team = parallel_build_attach(segment, toc);
+
+	while (parallel_build_next_task(team) != PARALLEL_BUILD_QUIT)
+	{
+		IvfIndex *index = ivf_open(team->index);
+
+		index->building = true;
+		load_part(team, index);
+	}
+	parallel_build_detach(team);
+}
+
+#define TASK_LOAD 1
+
+/* Load the rows with workers; false if there are none. */
+static bool
+load_with_workers(IvfIndex *index, Relation heap, IndexInfo *index_info,
+				  double *heap_rows, double *index_rows)
+{
+	int workers = parallel_build_workers(heap, index->rel, index_info);
+	ParallelBuild *team;
+	LoadCounts	  *counts;
+	bool		   launched;
+
+	if (workers == 0)
+		return false;
+	team = parallel_build_begin(heap, index->rel, index_info,
+								"ivf_build_worker", workers,
+								sizeof(LoadCounts));
+	if (team == NULL)
+		return false;
+	counts = team->shared;
+	pg_atomic_init_u64(&counts->rows, 0);
+	launched = parallel_build_launch(team);
+	if (launched)
+	{
+		parallel_build_start_task(team, TASK_LOAD);
+		load_part(team, index);
+		parallel_build_finish_task(team, NULL, NULL);
+		*heap_rows = parallel_build_heap_rows(team);
+		*index_rows = (double) pg_atomic_read_u64(&counts->rows);
+	}
+	parallel_build_end(team);
+	return launched;
+}
+
 IndexBuildResult *
 ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 {
-	Loader			  loader = {0};
 	IvfIndex		 *index;
-	IndexBuildResult *result;
+	IvfState		  state;
+	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
 	MemoryContext	  context = AllocSetContextCreate(CurrentMemoryContext,
 													  "ivfflat build",
 													  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext	  old_context = MemoryContextSwitchTo(context);
-	double			  heap_rows;
 
 	/* a truncated relation may still have what was cached of its last index */
 	ivf_forget_cache(rel);
@@ -527,11 +612,19 @@ ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 	index->building = true;
 	train_lists(index, heap, index_info);
 
+	/* workers count on lists that are there */
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_ASSIGN);
-	init_loader(&loader, index);
-	heap_rows = table_index_build_scan(heap, rel, index_info, true, true,
-									   load_callback, &loader, NULL);
-	flush_batch(&loader);
+	ivf_read_state(index, &state);
+	if (state.num_lists == 0 ||
+		!load_with_workers(index, heap, index_info, &result->heap_tuples,
+						   &result->index_tuples))
+	{
+		LoadCounts counts;
+
+		pg_atomic_init_u64(&counts.rows, 0);
+		result->heap_tuples = load_alone(index, heap, index_info, &counts);
+		result->index_tuples = (double) pg_atomic_read_u64(&counts.rows);
+	}
 	note_written_entries(index);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
@@ -544,10 +637,6 @@ ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
-
-	result = palloc(sizeof(IndexBuildResult));
-	result->heap_tuples = heap_rows;
-	result->index_tuples = loader.num_rows;
 	return result;
 }
 

@@ -13,23 +13,38 @@
 #include "distance/distance.h"
 #include "ivfflat/ivf_code.h"
 
+/*
+ * With fewer dimensions the factors of coarse codes are as large as fine codes,
+ * and their bounds too loose to spare many of these.
+ */
+#define MIN_COARSE_DIMENSIONS 64
+
 bool
 ivf_has_coarse(CodeEncoding encoding, uint32 dimensions)
 {
-	return false;
+	return encoding.kind == CODE_SQ8 && dimensions >= MIN_COARSE_DIMENSIONS;
+}
+
+static RabitqMetric
+coarse_metric(VectorMetric metric)
+{
+	switch (metric)
+	{
+		case METRIC_IP:
+			return RABITQ_IP;
+		case METRIC_COSINE:
+			return RABITQ_UNIT;
+		default:
+			return RABITQ_L2;
+	}
 }
 
 uint32
-ivf_block_bytes(CodeEncoding encoding, uint32 dimensions)
+ivf_block_bytes(CodeEncoding encoding, VectorMetric metric, uint32 dimensions)
 {
-	return 0;
-}
-
-void
-ivf_coarse_encode(const IvfCoder *coder, const char *centroid,
-				  const char *point, const VectorCode *code, char *block,
-				  uint32 lane)
-{
+	if (!ivf_has_coarse(encoding, dimensions))
+		return 0;
+	return RABITQ_BLOCK_BYTES(coarse_metric(metric), dimensions);
 }
 
 void
@@ -38,6 +53,7 @@ ivf_coder_init(IvfCoder *coder, const VectorOpclass *opclass,
 {
 	coder_init(&coder->fine, opclass, dimensions, seed, encoding);
 	coder->coarse = ivf_has_coarse(encoding, dimensions);
+	coder->coarse_metric = coarse_metric(opclass->metric);
 	coder->rotates = coder->coarse && !encoding.rotated;
 	if (coder->rotates)
 		rotation_init(&coder->rotation, dimensions, seed,

@@ -10,15 +10,17 @@
 #define IVF_CODE_H
 
 #include "index/coder.h"
+#include "quantize/rabitq.h"
 
 typedef struct IvfCoder
 {
-	VectorCoder fine;
-	bool		coarse;	  /* are there coarse codes? */
-	bool		rotates;  /* is list space rotated against that of codes? */
-	Rotation	rotation; /* if so */
-	uint32		code_bytes;
-	Size		point_bytes;
+	VectorCoder	 fine;
+	bool		 coarse;   /* are there coarse codes? */
+	bool		 rotates;  /* is list space rotated against that of codes? */
+	Rotation	 rotation; /* if so */
+	RabitqMetric coarse_metric;
+	uint32		 code_bytes;
+	Size		 point_bytes;
 } IvfCoder;
 
 /* Set up; allocates in the current memory context. */
@@ -26,9 +28,12 @@ extern void ivf_coder_init(IvfCoder *coder, const VectorOpclass *opclass,
 						   uint32 dimensions, uint64 seed,
 						   CodeEncoding encoding);
 
-/* Does that encoding have coarse codes, and how large is a block of them? */
+/*
+ * Does that encoding have coarse codes, and how many bytes is a block of them?
+ */
 extern bool	  ivf_has_coarse(CodeEncoding encoding, uint32 dimensions);
-extern uint32 ivf_block_bytes(CodeEncoding encoding, uint32 dimensions);
+extern uint32 ivf_block_bytes(CodeEncoding encoding, VectorMetric metric,
+							  uint32 dimensions);
 
 /*
  * The point of a value.  False if the value is not indexed: under cosine a zero
@@ -47,13 +52,14 @@ extern void ivf_encode_centroid(const IvfCoder *coder, const char *point,
 extern void ivf_decode_centroid(const IvfCoder *coder, const VectorCode *code,
 								char *point);
 
-/*
- * Put the coarse code of a point relative to a centroid into a lane of a
- * block.  code: the fine code of the same value.
- */
-extern void ivf_coarse_encode(const IvfCoder *coder, const char *centroid,
-							  const char *point, const VectorCode *code,
-							  char *block, uint32 lane);
+/* Put the coarse code of a point relative to a centroid into a lane. */
+static inline void
+ivf_coarse_encode(const IvfCoder *coder, const char *centroid,
+				  const char *point, char *block, uint32 lane)
+{
+	rabitq_set(coder->coarse_metric, (const float *) point,
+			   (const float *) centroid, coder->fine.dimensions, block, lane);
+}
 
 /*
  * A point to compare centroids with: by the metric of the index, as a scan

@@ -105,26 +105,26 @@ sift_down(IvfListRef *heap, uint32 count, uint32 at)
 void
 ivf_rank_lists(IvfIndex *index, const IvfListQuery *query, IvfRanking *ranking)
 {
-	IvfState  state;
+	IvfState *state = &ranking->state;
 	RankLists rank = {query, NULL};
 
 	for (;;)
 	{
-		ivf_read_state(index, &state);
+		ivf_read_state(index, state);
 		rank.lists = palloc_extended(sizeof(IvfListRef) *
-										 Max(state.num_lists, 1),
+										 Max(state->num_lists, 1),
 									 MCXT_ALLOC_HUGE);
-		visit_lists(index, &state, rank_list, &rank);
-		if (likely(ivf_read_epoch(index) == state.epoch))
+		visit_lists(index, state, rank_list, &rank);
+		if (likely(ivf_read_epoch(index) == state->epoch))
 			break;
 		CHECK_FOR_INTERRUPTS();
 		pfree(rank.lists);
 	}
 
 	ranking->lists = rank.lists;
-	ranking->num_lists = ranking->total = state.num_lists;
-	for (uint32 i = state.num_lists / 2; i-- > 0;)
-		sift_down(rank.lists, state.num_lists, i);
+	ranking->num_lists = state->num_lists;
+	for (uint32 i = state->num_lists / 2; i-- > 0;)
+		sift_down(rank.lists, state->num_lists, i);
 }
 
 IvfListRef
@@ -185,14 +185,21 @@ IvfListRef
 ivf_read_list(IvfIndex *index, uint32 list, VectorCode *centroid,
 			  uint32 *written_entries)
 {
-	IvfState	   state;
-	IvfPlace	   place;
+	IvfState state;
+
+	ivf_read_state(index, &state);
+	return ivf_read_known_list(index, &state, list, centroid, written_entries);
+}
+
+IvfListRef
+ivf_read_known_list(IvfIndex *index, const IvfState *state, uint32 list,
+					VectorCode *centroid, uint32 *written_entries)
+{
+	IvfPlace	   place = ivf_list_place(index, state, list);
 	Buffer		   buffer;
 	const IvfList *from;
 	IvfListRef	   ref = {0};
 
-	ivf_read_state(index, &state);
-	place = ivf_list_place(index, &state, list);
 	buffer = index_pin_page(index->rel, place.block);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	ivf_check_page(index->rel, buffer, IVF_PAGE_LISTS);

@@ -130,10 +130,11 @@ segments_are_valid(const IvfMetaPageData *meta, const IvfGeometry *geometry)
 }
 
 static void
-init_geometry(IvfGeometry *geometry, CodeEncoding encoding, uint32 dimensions)
+init_geometry(IvfGeometry *geometry, CodeEncoding encoding,
+			  VectorMetric metric, uint32 dimensions)
 {
 	ivf_geometry_init(geometry, coder_code_bytes(encoding.kind, dimensions),
-					  ivf_block_bytes(encoding, dimensions));
+					  ivf_block_bytes(encoding, metric, dimensions));
 }
 
 /*
@@ -178,7 +179,7 @@ check_metapage(Relation rel, Buffer buffer)
 	if ((meta->coarse != 0) != ivf_has_coarse(encoding, meta->dimensions))
 		ivf_report_bad_page(rel, IVF_META_BLKNO,
 							"Its encoding is not one that there is.");
-	init_geometry(&geometry, encoding, meta->dimensions);
+	init_geometry(&geometry, encoding, meta->metric, meta->dimensions);
 	if (!segments_are_valid(meta, &geometry))
 		ivf_report_bad_page(rel, IVF_META_BLKNO,
 							"Its segments or lists are out of range.");
@@ -221,7 +222,8 @@ static void
 set_encoding(IvfIndex *index, const VectorOpclass *opclass,
 			 CodeEncoding encoding)
 {
-	init_geometry(&index->geometry, encoding, index->dimensions);
+	init_geometry(&index->geometry, encoding, opclass->metric,
+				  index->dimensions);
 	ivf_coder_init(&index->coder, opclass, index->dimensions, index->seed,
 				   encoding);
 }
@@ -251,15 +253,23 @@ ivf_open(Relation rel)
 	return index;
 }
 
-void
-ivf_read_state(IvfIndex *index, IvfState *state)
+/* Pin and lock the metapage. */
+static Buffer
+lock_metapage(IvfIndex *index)
 {
-	Buffer			 buffer = index_pin_page(index->rel, IVF_META_BLKNO);
-	IvfMetaPageData *meta;
+	Buffer buffer = index_pin_page(index->rel, IVF_META_BLKNO);
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	ivf_check_page(index->rel, buffer, IVF_PAGE_META);
-	meta = IvfPageGetMeta(BufferGetPage(buffer));
+	return buffer;
+}
+
+void
+ivf_read_state(IvfIndex *index, IvfState *state)
+{
+	Buffer			 buffer = lock_metapage(index);
+	IvfMetaPageData *meta = IvfPageGetMeta(BufferGetPage(buffer));
+
 	if (unlikely(!segments_are_valid(meta, &index->geometry)))
 		ivf_report_bad_page(index->rel, IVF_META_BLKNO,
 							"Its segments or lists are out of range.");
@@ -277,14 +287,21 @@ ivf_read_state(IvfIndex *index, IvfState *state)
 uint32
 ivf_read_epoch(IvfIndex *index)
 {
-	Buffer buffer = index_pin_page(index->rel, IVF_META_BLKNO);
-	uint32 epoch;
+	Buffer buffer = lock_metapage(index);
+	uint32 epoch = IvfPageGetMeta(BufferGetPage(buffer))->epoch;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	ivf_check_page(index->rel, buffer, IVF_PAGE_META);
-	epoch = IvfPageGetMeta(BufferGetPage(buffer))->epoch;
 	UnlockReleaseBuffer(buffer);
 	return epoch;
+}
+
+uint32
+ivf_read_free_head(IvfIndex *index)
+{
+	Buffer buffer = lock_metapage(index);
+	uint32 free_head = IvfPageGetMeta(BufferGetPage(buffer))->free_head;
+
+	UnlockReleaseBuffer(buffer);
+	return free_head;
 }
 
 IvfPlace

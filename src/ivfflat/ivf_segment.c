@@ -312,6 +312,7 @@ ivf_close_segment(IvfIndex *index, uint32 number)
 typedef struct SegmentWriter
 {
 	IvfIndex   *index;
+	uint32		number;
 	BlockNumber start;
 	uint32		version;
 	PageEdit	edit;
@@ -370,33 +371,7 @@ write_fine_codes(SegmentWriter *writer, uint32 first, const IvfEntry *entries,
 	}
 }
 
-/*
- * Read a block of coarse codes that lies outside of the first page, or write
- * it back.
- */
-static void
-read_coarse_block(SegmentWriter *writer, uint32 block, char *copy)
-{
-	const IvfGeometry *geometry = &writer->index->geometry;
-	IvfBlockPlace	   place = ivf_block_place(geometry, block);
-	uint32			   part;
-
-	for (uint32 done = 0; done < geometry->block_bytes; done += part)
-	{
-		Buffer buffer = index_pin_page(writer->index->rel,
-									   writer->start + place.page);
-
-		part = Min(geometry->block_bytes - done,
-				   IVF_PAGE_CAPACITY - place.offset);
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		memcpy(copy + done,
-			   IvfPageGetContents(BufferGetPage(buffer)) + place.offset, part);
-		UnlockReleaseBuffer(buffer);
-		place.page++;
-		place.offset = 0;
-	}
-}
-
+/* Write back a block of coarse codes that lies outside of the first page. */
 static void
 write_coarse_block(SegmentWriter *writer, uint32 block, const char *copy)
 {
@@ -422,8 +397,8 @@ write_lanes(IvfIndex *index, const char *centroid, char *block, uint32 lane,
 			const IvfEntry *entries, uint32 count)
 {
 	for (uint32 i = 0; i < count; i++)
-		ivf_coarse_encode(&index->coder, centroid, entries[i].point,
-						  entries[i].code, block, lane + i);
+		ivf_coarse_encode(&index->coder, centroid, entries[i].point, block,
+						  lane + i);
 }
 
 /* Coarse codes; first_page is the image of the segment's first page. */
@@ -454,7 +429,8 @@ write_coarse_codes(SegmentWriter *writer, Page first_page, uint32 first,
 			if (lane == 0)
 				memset(copy, 0, geometry->block_bytes);
 			else
-				read_coarse_block(writer, block, copy);
+				(void) ivf_copy_block(writer->index, writer->number,
+									  writer->version, block, copy);
 			write_lanes(writer->index, centroid, copy, lane, &entries[done],
 						lanes);
 			write_coarse_block(writer, block, copy);
@@ -496,6 +472,7 @@ ivf_append(IvfIndex *index, const IvfListRef *list, const char *centroid,
 	}
 
 	writer.index = index;
+	writer.number = list->head;
 	writer.start = ivf_segment_block(geometry, list->head);
 	writer.version = list->version;
 	page_edit_start(&writer.edit, index->rel, index->building);
@@ -539,6 +516,7 @@ ivf_copy_segment(IvfIndex *index, uint32 number, uint32 list, uint32 version,
 	const IvfSegment *segment = IvfPageGetSegment(BufferGetPage(buffer));
 	bool			  ours = belongs_to(buffer, list, version);
 
+	copy->version = version;
 	copy->next = segment->next;
 	copy->depth = segment->depth;
 	copy->count = segment->count;
@@ -574,4 +552,55 @@ ivf_copy_segment(IvfIndex *index, uint32 number, uint32 list, uint32 version,
 		entry += count;
 	}
 	return true;
+}
+
+bool
+ivf_copy_block(IvfIndex *index, uint32 number, uint32 version, uint32 block,
+			   char *copy)
+{
+	const IvfGeometry *geometry = &index->geometry;
+	bool			   separate = geometry->coarse_pages > 0;
+	IvfBlockPlace	   place = {0, geometry->coarse_offset +
+									   block * geometry->block_bytes};
+	uint32			   part;
+
+	if (separate)
+		place = ivf_block_place(geometry, block);
+	for (uint32 done = 0; done < geometry->block_bytes; done += part)
+	{
+		Buffer buffer = index_pin_page(index->rel,
+									   ivf_segment_block(geometry, number) +
+										   place.page);
+		Page   page = BufferGetPage(buffer);
+		bool   ours;
+
+		part = Min(geometry->block_bytes - done,
+				   IVF_PAGE_CAPACITY - place.offset);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		ivf_check_page(index->rel, buffer,
+					   separate ? IVF_PAGE_COARSE : IVF_PAGE_SEGMENT);
+		ours = IvfPageGetHeader(page)->version == version;
+		memcpy(copy + done, IvfPageGetContents(page) + place.offset, part);
+		UnlockReleaseBuffer(buffer);
+		if (!ours)
+			return false;
+		place.page++;
+		place.offset = 0;
+	}
+	return true;
+}
+
+void
+ivf_read_code(IvfIndex *index, uint32 number, uint32 entry, VectorCode *code)
+{
+	const IvfGeometry *geometry = &index->geometry;
+	Buffer			   buffer = index_pin_page(index->rel,
+											   ivf_segment_block(geometry, number) +
+												   ivf_fine_page(geometry, entry));
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
+	memcpy(code, ivf_fine_slot(geometry, BufferGetPage(buffer), entry),
+		   geometry->code_bytes);
+	UnlockReleaseBuffer(buffer);
 }

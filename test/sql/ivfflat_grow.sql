@@ -5,43 +5,50 @@
 -- seeds: 31 rows, 32 queries, 33 centres
 CREATE FUNCTION clustered(n bigint, dims int) RETURNS vector LANGUAGE sql IMMUTABLE AS
 $$SELECT noise_vector(n % 30, dims, 33) + l2_normalize(noise_vector(n, dims, 31))$$;
-CREATE TABLE t (id int, v vector(40));
+CREATE TABLE t (id int, v vector(80));
 CREATE INDEX t_v ON t USING ivfflat (v);
-INSERT INTO t SELECT i, clustered(i, 40) FROM generate_series(1, 4000) i;
+INSERT INTO t SELECT i, clustered(i, 80) FROM generate_series(1, 4000) i;
 SET ivfflat.probes = 8;
-SELECT recall('t', '<->', 40, 10, 25, 32) AS grown \gset
+SELECT recall('t', '<->', 80, 10, 25, 32) AS grown \gset
 SELECT :grown > 0.5;
 -- the same work finds as much as after a build, but for a margin
 REINDEX INDEX t_v;
-SELECT recall('t', '<->', 40, 10, 25, 32) - :grown < 0.1;
+SELECT recall('t', '<->', 80, 10, 25, 32) - :grown < 0.1;
+
+SELECT ivfflat_verify('t_v');
 
 -- rows that are deleted take no place in a result
 TRUNCATE t;
-INSERT INTO t SELECT i, clustered(i, 40) FROM generate_series(1, 4000) i;
+INSERT INTO t SELECT i, clustered(i, 80) FROM generate_series(1, 4000) i;
 DELETE FROM t WHERE id % 3 > 0;
 SET ivfflat.probes = 32768;
-SELECT same_order('t', '<->', 40, 50, 5, 32);
+SELECT same_order('t', '<->', 80, 50, 5, 32);
 SELECT pg_relation_size('t_v') AS before \gset
 VACUUM t;
-SELECT same_order('t', '<->', 40, 50, 5, 32);
+SELECT dead_share < 0.2 AS compact, entries FROM ivfflat_statistics('t_v');
+SELECT ivfflat_verify('t_v');
+SELECT same_order('t', '<->', 80, 50, 5, 32);
 -- what they took is used again
-INSERT INTO t SELECT i, clustered(i, 40) FROM generate_series(5001, 7000) i;
+INSERT INTO t SELECT i, clustered(i, 80) FROM generate_series(5001, 7000) i;
 SELECT pg_relation_size('t_v') <= :before;
-SELECT same_order('t', '<->', 40, 50, 5, 32);
-SELECT count(*), count(DISTINCT id) FROM unnest(nearest('t', '<->', clustered(1, 40), 10000, true)) id;
+SELECT ivfflat_verify('t_v');
+SELECT same_order('t', '<->', 80, 50, 5, 32);
+SELECT count(*), count(DISTINCT id) FROM unnest(nearest('t', '<->', clustered(1, 80), 10000, true)) id;
 SELECT count(*) FROM t;
 
 -- no rows at all, and some again
 DELETE FROM t;
 VACUUM t;
-SELECT nearest('t', '<->', clustered(1, 40), 10, true);
-INSERT INTO t SELECT i, clustered(i, 40) FROM generate_series(1, 500) i;
-SELECT same_order('t', '<->', 40, 500, 2, 32);
+SELECT nearest('t', '<->', clustered(1, 80), 10, true);
+INSERT INTO t SELECT i, clustered(i, 80) FROM generate_series(1, 500) i;
+SELECT same_order('t', '<->', 80, 500, 2, 32);
+
+SELECT ivfflat_verify('t_v');
 
 -- rows that are all alike cannot be told apart
 TRUNCATE t;
-INSERT INTO t SELECT i, array_fill(1, ARRAY[40])::vector FROM generate_series(1, 2000) i;
-SELECT count(*), count(DISTINCT id) FROM unnest(nearest('t', '<->', clustered(1, 40), 10000, true)) id;
+INSERT INTO t SELECT i, array_fill(1, ARRAY[80])::vector FROM generate_series(1, 2000) i;
+SELECT count(*), count(DISTINCT id) FROM unnest(nearest('t', '<->', clustered(1, 80), 10000, true)) id;
 
 -- bits
 CREATE TABLE bits (id int, v bit(64));
@@ -49,3 +56,5 @@ CREATE INDEX bits_v ON bits USING ivfflat (v bit_hamming_ops);
 INSERT INTO bits SELECT i, binary_quantize(clustered(i, 64)) FROM generate_series(1, 3000) i;
 SET enable_seqscan = off;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM bits ORDER BY v <~> repeat('10', 32)::bit(64) LIMIT 10000) x;
+SELECT ivfflat_verify('bits_v');
+SELECT lists > 1, imbalance < 3 FROM ivfflat_statistics('bits_v');

@@ -87,3 +87,13 @@ SELECT count(*), count(DISTINCT id), bool_and(by_index.d = by_sort.d)
 FROM (SELECT row_number() OVER (), * FROM (SELECT id, b <~> binary_quantize(noise_vector(3, 100, 12)) AS d FROM bits ORDER BY 2) x) by_index
 JOIN by_sort USING (row_number);
 RESET enable_seqscan;
+
+-- wide vectors, whose coarse codes do not fit the first page of a segment
+CREATE TABLE wide (id int, v vector(2500));
+INSERT INTO wide SELECT i, noise_vector(i, 2500, 11) FROM generate_series(1, 70) i;
+CREATE INDEX wide_v ON wide USING ivfflat (v) WITH (lists = 2);
+INSERT INTO wide SELECT i, noise_vector(i, 2500, 11) FROM generate_series(71, 150) i;
+SELECT same_order('wide', '<->', 2500, 150, 2, 12);
+SELECT ivfflat_verify('few_l2'), ivfflat_verify('few_ip'), ivfflat_verify('few_cosine'), ivfflat_verify('many_l2'), ivfflat_verify('many_ip'),
+	ivfflat_verify('many_cosine'), ivfflat_verify('pixels_l2'), ivfflat_verify('half_l2'), ivfflat_verify('half_ip'), ivfflat_verify('half_cosine'),
+	ivfflat_verify('bits_b'), ivfflat_verify('wide_v'), ivfflat_verify('scale_v'), ivfflat_verify('scale_c');
