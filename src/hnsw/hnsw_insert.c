@@ -631,6 +631,24 @@ insert_between(HnswIndex *index, HnswElement element, HnswElement other)
 	return false;
 }
 
+/*
+ * Join an element, which cannot be reached, with a parent that has less than
+ * max_protected protected edges.  First the edge to the parent: if this is
+ * interrupted, nothing gets to know an element that does not lead back.
+ */
+static bool
+add_child(HnswIndex *index, HnswElement parent, HnswElement element,
+		  uint32 max_protected)
+{
+	uint32 edges[2 * HNSW_MAX_M];
+	uint32 count = hnsw_read_list(index, parent, 0, edges);
+
+	if (count_protected(edges, count) >= max_protected)
+		return false;
+	hnsw_force_protected_edge(index, element, parent);
+	return hnsw_add_protected_edge(index, parent, element, max_protected);
+}
+
 bool
 hnsw_attach_element(HnswIndex *index, HnswElement element,
 					const HnswNumberSet *allowed)
@@ -664,12 +682,8 @@ hnsw_attach_element(HnswIndex *index, HnswElement element,
 					if (insert_between(index, element, parent))
 						return true;
 				}
-				else if (hnsw_add_protected_edge(index, parent, element,
-												 index->m))
-				{
-					hnsw_force_protected_edge(index, element, parent);
+				else if (add_child(index, parent, element, index->m))
 					return true;
-				}
 			}
 		}
 		hnsw_search_consume(&search, search.beam_count);
@@ -793,12 +807,8 @@ join_parent(HnswIndex *index, HnswElement element, uint32 *edges, uint32 count)
 	{
 		HnswElement parent = HNSW_EDGE_TARGET(edges[i]);
 
-		if (hnsw_add_protected_edge(index, parent, element,
-									hnsw_list_capacity(index, 0)))
-		{
-			hnsw_force_protected_edge(index, element, parent);
+		if (add_child(index, parent, element, hnsw_list_capacity(index, 0)))
 			return;
-		}
 	}
 	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 					errmsg("index \"%s\" has no place for element %u",

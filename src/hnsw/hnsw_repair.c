@@ -129,6 +129,71 @@ reach_from(Traversal *t, HnswElement start)
 	}
 }
 
+/* Note an element whose group of dying ones has to stay. */
+static void
+add_spared(HnswRepair *repair, HnswElement element)
+{
+	if (repair->num_spared == repair->spared_allocated)
+	{
+		repair->spared_allocated = Max(64, 2 * repair->spared_allocated);
+		repair->spared = repair->spared == NULL
+							 ? MemoryContextAlloc(repair->spared_context,
+												  sizeof(HnswElement) *
+													  repair->spared_allocated)
+							 : repalloc_huge(repair->spared,
+											 sizeof(HnswElement) *
+												 repair->spared_allocated);
+	}
+	repair->spared[repair->num_spared++] = element;
+}
+
+/* ------------------------------------------------------------------------
+ * Edges in one direction
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+has_protected(const uint32 *edges, uint32 count, HnswElement target)
+{
+	for (uint32 i = 0; i < count; i++)
+	{
+		if (edges[i] == (target | HNSW_PROTECTED))
+			return true;
+	}
+	return false;
+}
+
+void
+hnsw_mend_element(HnswRepair *repair, HnswElement element)
+{
+	HnswIndex *index = repair->index;
+	uint32	   edges[2 * HNSW_MAX_M];
+	uint32	   count = hnsw_read_list(index, element, 0, edges);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		uint32		  their_edges[2 * HNSW_MAX_M];
+		uint32		  their_count;
+		HnswElement	  target = HNSW_EDGE_TARGET(edges[i]);
+		MemoryContext old_context;
+
+		if (!HNSW_EDGE_IS_PROTECTED(edges[i]) ||
+			!hnsw_set_has(&repair->dying, target))
+			continue;
+		their_count = hnsw_read_list(index, target, 0, their_edges);
+		if (has_protected(their_edges, their_count, element))
+			continue;
+
+		old_context = MemoryContextSwitchTo(repair->context);
+		if (!hnsw_add_protected_edge(index, target, element,
+									 hnsw_list_capacity(index, 0)))
+			add_spared(repair, hnsw_set_has(&repair->dying, element) ? element
+																	 : target);
+		MemoryContextSwitchTo(old_context);
+		MemoryContextReset(repair->context);
+	}
+}
+
 /* ------------------------------------------------------------------------
  * Bridges
  * ------------------------------------------------------------------------
@@ -205,17 +270,19 @@ pass_by(void *arg, HnswElement element)
 {
 }
 
-/* Take groups out of the dying elements, given one element of each. */
+/* Take the groups that cannot be bridged out of the dying elements. */
 static void
-spare_groups(HnswRepair *repair, const HnswElement *groups, int num_groups)
+spare_groups(HnswRepair *repair)
 {
 	Traversal t;
 
+	if (repair->num_spared == 0)
+		return;
 	traversal_init(&t, repair->index, repair->dying.size);
 	t.within = &repair->dying;
 	t.outside = pass_by;
-	for (int i = 0; i < num_groups; i++)
-		reach_from(&t, groups[i]);
+	for (int i = 0; i < repair->num_spared; i++)
+		reach_from(&t, repair->spared[i]);
 	for (uint64 i = 0; i < t.reached.size / 8 + 1; i++)
 		repair->dying.bits[i] &= ~t.reached.bits[i];
 	traversal_free(&t);
@@ -224,11 +291,8 @@ spare_groups(HnswRepair *repair, const HnswElement *groups, int num_groups)
 void
 hnsw_bridge_dying(HnswRepair *repair)
 {
-	Traversal	 t;
-	Bridge		 bridge;
-	HnswElement *failed = NULL;
-	int			 num_failed = 0;
-	int			 allocated = 0;
+	Traversal t;
+	Bridge	  bridge;
 
 	traversal_init(&t, repair->index, repair->dying.size);
 	bridge.repair = repair;
@@ -243,21 +307,11 @@ hnsw_bridge_dying(HnswRepair *repair)
 		bridge.count = 0;
 		bridge.failed = false;
 		reach_from(&t, number);
-		if (!bridge.failed)
-			continue;
-		if (num_failed == allocated)
-		{
-			allocated = Max(64, 2 * allocated);
-			failed = failed == NULL
-						 ? palloc(sizeof(HnswElement) * allocated)
-						 : repalloc_huge(failed,
-										 sizeof(HnswElement) * allocated);
-		}
-		failed[num_failed++] = number;
+		if (bridge.failed)
+			add_spared(repair, number);
 	}
 	traversal_free(&t);
-	if (num_failed > 0)
-		spare_groups(repair, failed, num_failed);
+	spare_groups(repair);
 }
 
 /* ------------------------------------------------------------------------

@@ -12,12 +12,24 @@ typedef struct HnswRepair
 	HnswIndex	 *index;
 	HnswNumberSet dying;   /* elements that are to leave the graph */
 	MemoryContext context; /* reset for each element */
+
+	/* one element of each group that has to stay after all */
+	HnswElement	 *spared;
+	int			  num_spared;
+	int			  spared_allocated;
+	MemoryContext spared_context;
 } HnswRepair;
 
 /*
  * The steps, in order (README, "Vacuum").  All of them take and release locks
  * as they go, honour vacuum's cost limits and can be interrupted.
  */
+
+/*
+ * V4, for every element, dying or not: where a protected edge leads to a dying
+ * element, see that one leads back.
+ */
+extern void hnsw_mend_element(HnswRepair *repair, HnswElement element);
 
 /*
  * V4: join what the dying elements hold together, by protected edges.  Takes

@@ -431,6 +431,59 @@ repair_elements(VacuumState *state)
 	}
 }
 
+static void
+mend_elements(VacuumState *state)
+{
+	EntriesPage *page = &state->page;
+
+	if (page->kind != HNSW_SUPPLY_ELEMENTS)
+		return;
+	for (uint32 slot = 0; slot < page->count; slot++)
+	{
+		if (page->entries[slot].state != HNSW_ENTRY_ELEMENT &&
+			page->entries[slot].state != HNSW_ENTRY_DYING)
+			continue;
+		VacuumDelayPoint();
+		hnsw_mend_element(&state->repair, page->first + slot);
+	}
+}
+
+/*
+ * Take edges to free slots out of the lists of an element that was dying: the
+ * vacuum that marked it may have been interrupted when it had freed others.
+ */
+static void
+drop_freed_edges(HnswIndex *index, HnswElement element)
+{
+	for (int level = hnsw_level(index, element); level >= 0; level--)
+	{
+		uint32 edges[2 * HNSW_MAX_M];
+		uint32 kept_edges[2 * HNSW_MAX_M];
+		uint32 count;
+		uint32 kept;
+
+		do
+		{
+			count = hnsw_read_list(index, element, level, edges);
+			kept = 0;
+			for (uint32 i = 0; i < count; i++)
+			{
+				HnswElement	   target = HNSW_EDGE_TARGET(edges[i]);
+				HnswEntryState state;
+
+				if (!hnsw_is_element_number(index, target) ||
+					hnsw_level(index, target) < level)
+					continue;
+				state = hnsw_read_entry(index, target).state;
+				if (state == HNSW_ENTRY_ELEMENT || state == HNSW_ENTRY_DYING)
+					kept_edges[kept++] = edges[i];
+			}
+		} while (kept < count &&
+				 !hnsw_replace_list(index, element, level, edges, count,
+									kept_edges, kept));
+	}
+}
+
 /* Make elements that bridging spared ghosts again, part of the graph. */
 static void
 revive_spared(VacuumState *state)
@@ -439,9 +492,14 @@ revive_spared(VacuumState *state)
 	HnswEdit	 edit;
 	bool		 any = false;
 
-	for (uint32 slot = 0; slot < page->count && !any; slot++)
-		any = page->entries[slot].state == HNSW_ENTRY_DYING &&
-			  !hnsw_set_has(&state->repair.dying, page->first + slot);
+	for (uint32 slot = 0; slot < page->count; slot++)
+	{
+		if (page->entries[slot].state != HNSW_ENTRY_DYING ||
+			hnsw_set_has(&state->repair.dying, page->first + slot))
+			continue;
+		drop_freed_edges(state->index, page->first + slot);
+		any = true;
+	}
 	if (!any)
 		return;
 
@@ -681,6 +739,7 @@ remove_ghosts(VacuumState *state)
 	state->repair.context = AllocSetContextCreate(CurrentMemoryContext,
 												  "hnsw repair",
 												  ALLOCSET_DEFAULT_SIZES);
+	state->repair.spared_context = CurrentMemoryContext;
 	hnsw_set_init(&state->repair.dying, size);
 	hnsw_set_init(&state->live, size);
 
@@ -688,6 +747,7 @@ remove_ghosts(VacuumState *state)
 	walk_entries(state, mark_dying);
 	wait_for_inserts(index);
 	replace_dying_entry_point(state);
+	walk_entries(state, mend_elements);
 	hnsw_bridge_dying(&state->repair);
 	walk_entries(state, revive_spared);
 	walk_entries(state, repair_elements);
