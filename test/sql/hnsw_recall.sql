@@ -19,7 +19,7 @@ SET hnsw.ef_search = 200;
 SELECT op, recall('clusters', op, 32, 10, 25, 22) >= 0.96 AS enough FROM unnest(ARRAY['<->', '<#>', '<=>', '<+>']) op;
 RESET hnsw.ef_search;
 
--- a build that does not fit its memory ends with inserts
+-- a build that does not fit its memory is made in parts
 SET client_min_messages = warning;
 SET maintenance_work_mem = '1MB';
 REINDEX INDEX clusters_l2;
