@@ -1,6 +1,7 @@
 #!/bin/bash
 #
-# run.sh WORK PG_CONFIG -- compare the installed extension with the contract.
+# run.sh WORK PG_CONFIG [VERSION] -- compare the installed extension with the
+# contract.  VERSION is one of pgvector, whose catalog is created in place of ours.
 #
 # Starts a server in the new directory WORK, on a socket there, runs the
 # scripts in a database of their own, stops the server and prints TAP.
@@ -25,7 +26,7 @@ trap 'exit 130' INT TERM
 trap 'stop_server "$work" "$bindir"' EXIT
 start_server "$work" "$bindir" || exit 1
 "$bindir/createdb" compat &&
-	"$bindir/psql" -X -q -d compat -c "CREATE EXTENSION vector" &&
+	"$bindir/psql" -X -q -d compat -c "CREATE EXTENSION vector ${3:+VERSION '$3'}" &&
 	"$bindir/psql" -X -q -d compat -f "$here/catalog.sql" >"$work/catalog.txt" ||
 	exit 1
 
@@ -34,4 +35,4 @@ start_server "$work" "$bindir" || exit 1
 	--use-existing --dbname=compat --host="$PGHOST" --port="$PGPORT" \
 	--user="$PGUSER" --schedule="$work/schedule" >"$work/pg_regress.log" 2>&1
 
-compare check "$work/out/results" "$work/catalog.txt" "$pkglibdir/vector.so" "$version"
+compare check "$work/out/results" "$work/catalog.txt" "$pkglibdir/vector.so" "$version" ${3:+pgvector}

@@ -295,6 +295,20 @@ if (!$real)
 	is(join("\n", @more), '', 'the parts of the install script that pgvector has have nothing else');
 }
 
+# With pgvector's catalog and our library everything is as with pgvector.
+SKIP:
+{
+	skip 'pgvector itself is there', 2 if $real;
+	my ($result, $complaints) = run_command([ 'bash', "$top/test/compat/run.sh",
+		PostgreSQL::Test::Utils::tempdir_short() . '/compat', output_of('which', 'pg_config'), $old_version ]);
+
+	skip 'nothing was recorded for this version of PostgreSQL', 2 if $result =~ /^1\.\.0/;
+	same(join("\n", grep { !/^(?:ok|1\.\.)/ } split /\n/, $result), '',
+		"pgvector's catalog, our library: results are those of pgvector");
+	like($result, qr/^ok 1 /m, 'and there are results');
+	diag $complaints if $complaints;
+}
+
 # Statements on tables with such indexes, before and after the update.
 sub check_foreign
 {
