@@ -1211,6 +1211,9 @@ hnsw_build_worker_main(dsm_segment *segment, shm_toc *toc)
 	SharedFileSetAttach(&build.shared->files, segment);
 	while ((task = parallel_build_next_task(team)) != PARALLEL_BUILD_QUIT)
 		work_on_task(&build, task);
+	/* a build that gives up for want of memory does not free it by a task */
+	if (build.graph.context != NULL)
+		hnsw_graph_detach(&build.graph);
 	parallel_build_detach(team);
 }
 
