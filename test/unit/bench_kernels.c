@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "distance/distance.h"
+#include "distance/sparse_table.h"
 #include "quantize/rabitq.h"
 #include "quantize/rotation.h"
 #include "quantize/sq8.h"
@@ -65,6 +66,8 @@ static CodeBuffer code_b;
 /* one element in five of 5 * dim dimensions */
 static SparseArray sparse_a = {index_a, a, 0};
 static SparseArray sparse_b = {index_b, b, 0};
+static SparseTable table;
+static uint32	   table_memory[MAX_DIM * 16];
 
 /* results go here, so that no call is optimized away */
 static volatile double sink;
@@ -134,6 +137,7 @@ scalar_hamming(const uint8 *x, const uint8 *y, uint32 bytes)
 	X(dot_sparse, sink = distance_kernels->dot_sparse(&sparse_a, &sparse_b)) \
 	X(l1_sparse, sink = distance_kernels->l1_sparse(&sparse_a, &sparse_b))   \
 	X(scalar_dot_sparse, sink = scalar_dot_sparse(&sparse_a, &sparse_b))     \
+	X(sparse_table_dot, sink = sparse_table_dot(&table, &sparse_b))          \
 	X(hamming_bits,                                                          \
 	  sink = distance_kernels->hamming_bits(signs, code_a.bytes, dim / 8))   \
 	X(jaccard_bits,                                                          \
@@ -235,6 +239,7 @@ main(void)
 	{
 		dim = dims[d];
 		sparse_a.count = sparse_b.count = dim;
+		sparse_table_init(&table, &sparse_a, table_memory);
 		rotation_init(&rotation, dim, 1, signs);
 		sq8_encode(SQ8_L2, a, dim, &code_a.code);
 		sq8_encode(SQ8_L2, b, dim, &code_b.code);

@@ -9,11 +9,13 @@
 #include "c.h"
 
 #include <float.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "check.h"
 #include "distance/distance.h"
+#include "distance/sparse_table.h"
 
 static const uint32 large_dims[] = {511,  513,	767,  768,	 769,  1000,
 									1536, 2047, 4097, 15999, 16000};
@@ -476,6 +478,36 @@ random_sparse(uint32 count, uint32 first, uint32 after, double *dense)
 	return array;
 }
 
+/* A table of a against b: sums in double precision. */
+static void
+check_sparse_table(SparseArray a, SparseArray b, double dot, double dot_abs,
+				   double l1)
+{
+	void	   *memory = malloc(sparse_table_bytes(a.count));
+	double		sizes = 0;
+	SparseTable table;
+	int32		anything[] = {-1, INT_MIN, INT_MAX, 5, 5, 0};
+	float		values[] = {1, 1, 1, NAN, INFINITY, 1};
+	SparseArray unchecked = {anything, values, 3};
+
+	for (uint32 i = 0; i < a.count; i++)
+		sizes += fabs(a.value[i]);
+	for (uint32 i = 0; i < b.count; i++)
+		sizes += fabs(b.value[i]);
+	sparse_table_init(&table, &a, memory);
+	check_close("sparse_table_dot", a.count * 100000 + b.count,
+				sparse_table_dot(&table, &b), dot, dot_abs * 1e-12);
+	check_close("sparse_table_l1_shared", a.count * 100000 + b.count,
+				sizes + sparse_table_l1_shared(&table, &b), l1, sizes * 1e-12);
+
+	/* what no array has is not there, whatever it is */
+	CHECK(sparse_table_dot(&table, &unchecked) == 0, "count %u", a.count);
+	unchecked.count = lengthof(anything);
+	(void) sparse_table_dot(&table, &unchecked);
+	(void) sparse_table_l1_shared(&table, &unchecked);
+	free(memory);
+}
+
 static void
 check_sparse(SparseArray a, SparseArray b, const double *dense_a,
 			 const double *dense_b)
@@ -504,6 +536,7 @@ check_sparse(SparseArray a, SparseArray b, const double *dense_a,
 				dot_abs * tolerance);
 	check_close("l1_sparse", a.count * 100000 + b.count,
 				distance_kernels->l1_sparse(&a, &b), l1, l1 * tolerance);
+	check_sparse_table(a, b, dot, dot_abs, l1);
 }
 
 static void
