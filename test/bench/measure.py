@@ -18,11 +18,5 @@ def interleaved(engines, run, rounds, choose=statistics.median):
     return {engine: choose(found) for engine, found in values.items()}
 
 
-def seconds_of(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
 def say(*words):
     print(time.strftime("%H:%M:%S"), *words, flush=True)

@@ -17,8 +17,10 @@ class IndexPart:
         self.servers, self.method, self.data = servers, method, data
         self.options, self.report = options, report
         self.part = f"{method}, {data.name}"
-        # a tenth is kept back, to be inserted
-        count = len(data.base) * 9 // 10
+        # a fifth is kept back: a quarter of it for inserts, half for the churn,
+        # a quarter for inserts of several clients; nothing is inserted that is
+        # there already, since equal rows are cheap
+        count = len(data.base) * 4 // 5
         self.vectors = data.base
         self.live = np.arange(1, count + 1)
         self.lists = max(10, min(count // 1000 if count > 100000 else int(count ** 0.5), 30000))
@@ -28,6 +30,7 @@ class IndexPart:
             self.files[name] = os.path.join(options.work, f"{name}.fvecs")
             write_fvecs(self.files[name], rows)
         self.pool = len(data.base) - count
+        self.original = count
         self.indexes = [ServerIndex(server, method, data, self.files, options, self.lists) for server in servers]
         self.engines = list(self.indexes)
 
@@ -160,6 +163,9 @@ class IndexPart:
             seconds = interleaved(engines, lambda e: e.search(at[e])[1], self.options.rounds)
             self.note(f"queries in one statement, {name}", "1/s",
                       {e.name: len(self.data.queries) / seconds[e] for e in engines}, smaller=False)
+            seconds = interleaved(engines, lambda e: e.search(at[e])[2], self.options.rounds)
+            self.note(f"queries of a second of CPU time, {name}", "1/s",
+                      {e.name: len(self.data.queries) / seconds[e] for e in engines}, smaller=False)
             for clients in (1, 2):
                 runs = {engine: [] for engine in engines}
 
@@ -195,8 +201,7 @@ class IndexPart:
         return result["executions"] / result["seconds"]
 
     def insert(self):
-        """The first half of the pool."""
-        slice_rows = max(1, self.pool // 2 // (self.options.rounds + 1))
+        slice_rows = max(1, self.pool // 4 // (self.options.rounds + 1))
         after_checkpoint, rate = {}, {}
         for index in self.indexes:
             index.server.execute("CHECKPOINT")
@@ -226,12 +231,11 @@ class IndexPart:
             server.execute("SELECT pg_reload_conf()")
         inserted = slice_rows * (self.options.rounds + 1)
         self.live = np.concatenate([self.live, np.arange(len(self.live) + 1, len(self.live) + 1 + inserted)])
-        self.next_pool = inserted
         self.compare_recall("recall after the inserts")
 
     def insert_together(self):
-        count = max(8, self.pool // 8)
-        rate = {index.name: self.insert_rows(index, 0, count, clients=8) for index in self.indexes}
+        first = self.pool * 3 // 4
+        rate = {index.name: self.insert_rows(index, first, self.pool - first, clients=8) for index in self.indexes}
         self.note("inserts of 8 clients", "1/s", rate, smaller=False)
 
     def compare_recall(self, what, fresh=False):
@@ -245,8 +249,9 @@ class IndexPart:
             recall = {i.name: self.truth.recall(i.search(self.at[i])[0]) for i in self.indexes}
             self.note(what + ", built anew", "", recall, smaller=False)
 
-    def delete(self, share):
-        gone = self.rng.choice(self.live, int(len(self.live) * share), replace=False)
+    def delete(self, count):
+        """Rows of those that were there when the index was built."""
+        gone = self.rng.choice(self.live[self.live <= self.original], count, replace=False)
         for server in self.servers:
             with server.connect() as connection:
                 connection.execute("DELETE FROM items WHERE id = ANY(%s)", (gone.tolist(),))
@@ -255,18 +260,19 @@ class IndexPart:
 
     def vacuum(self):
         for share in (0.01, 0.1):
-            self.delete(share)
+            self.delete(int(len(self.live) * share))
             self.each(f"VACUUM after deleting {share:.0%}", "s", lambda i: i.server.execute("VACUUM items"))
         self.compare_recall("recall after deleting 11%", fresh=True)
 
     def churn(self):
-        """Five times: replace a tenth of the rows, then VACUUM."""
-        start = len(self.live)
+        """Five times: replace a tenth of the rows, then VACUUM.  What one round
+        deletes comes back in the next one.
+        """
+        path = os.path.join(self.options.work, "churn.fvecs")
+        count = len(self.live) // 10
+        fresh = self.data.base[self.original + self.pool // 4:][:count]
         for _ in range(5):
-            gone = self.delete(0.1)
-            path = os.path.join(self.options.work, "churn.fvecs")
-            # the vectors come back as other rows
-            fresh = self.vectors[gone - 1]
+            gone = self.delete(count)
             write_fvecs(path, fresh)
             first = self.servers[0].value("SELECT nextval('ids')") + 1
             for server in self.servers[1:]:
@@ -274,9 +280,10 @@ class IndexPart:
             for index in self.indexes:
                 index.run_client(statement="INSERT INTO items (v) VALUES ($1)", vectors=path)
                 index.server.execute("VACUUM items")
-            filler = np.zeros((max(0, first - 1 - len(self.vectors)), self.data.dims), np.float32)
-            self.vectors = np.concatenate([self.vectors, filler])
-            self.vectors = np.concatenate([self.vectors[:first - 1], fresh])
+            # ids count on; those between are nobody's
+            unused = np.zeros((max(0, first - 1 - len(self.vectors)), self.data.dims), np.float32)
+            self.vectors = np.concatenate([self.vectors, unused])[:first - 1]
+            self.vectors = np.concatenate([self.vectors, fresh])
             self.live = np.concatenate([self.live, np.arange(first, first + len(fresh))])
-        assert len(self.live) <= start
+            fresh = self.vectors[gone - 1]
         self.compare_recall("recall after replacing half of the rows", fresh=True)

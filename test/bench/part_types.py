@@ -4,9 +4,22 @@ import os
 
 import numpy as np
 
-from measure import interleaved, say, seconds_of
+from engines import cpu_seconds
+from measure import interleaved, say
 
 OPERATORS = {"l2": "<->", "ip": "<#>", "cosine": "<=>", "l1": "<+>", "hamming": "<~>", "jaccard": "<%>"}
+
+
+def cpu_of(connection, statement):
+    """The CPU time that a statement takes in its backend."""
+    before = cpu_seconds(connection.info.backend_pid)
+    connection.execute(statement)
+    return cpu_seconds(connection.info.backend_pid) - before
+
+
+def cpu_of_server(server, statement):
+    with server.connect() as connection:
+        return cpu_of(connection, statement)
 
 
 def fill(server, table, column_type, expression, rows):
@@ -32,33 +45,43 @@ def copy_speed(servers, options, report):
             # both read the same file
             path = os.path.join(options.work, f"{table}.{form}")
             servers[0].execute(f"COPY {table} TO '{path}' (FORMAT {form})")
-            out = interleaved(servers, lambda s: s.execute(f"COPY {table} TO '/dev/null' (FORMAT {form})"),
+            out = interleaved(servers, lambda s: cpu_of_server(s, f"COPY {table} TO '/dev/null' (FORMAT {form})"),
                               options.rounds)
 
             def read(server):
                 server.execute("DROP TABLE IF EXISTS copy_in")
                 server.execute(f"CREATE UNLOGGED TABLE copy_in (id int, v {column_type})")
-                return server.execute(f"COPY copy_in FROM '{path}' (FORMAT {form})")
+                return cpu_of_server(server, f"COPY copy_in FROM '{path}' (FORMAT {form})")
 
             into = interleaved(servers, read, options.rounds)
             for what, seconds in (("TO", out), ("FROM", into)):
                 report.ratio("types", f"COPY {what} of {column_type} as {form}, {rows} x {dims}", "s",
                              {server.name: value for server, value in seconds.items()}, smaller=True)
             os.unlink(path)
-            # the function alone: neither the table's pages nor their TOAST
             if form == "text":
-                row = f"(SELECT v FROM {table} LIMIT 1)"
-                for what, call in ((f"{column_type} to text", "v::text"), (f"{column_type} from text", f"t::{column_type}")):
-                    statement = (f"SELECT count({call}) FROM (SELECT {row} AS v, {row}::text AS t OFFSET 0) x, "
-                                 f"generate_series(1, {rows // 10}) i WHERE i > 0")
-                    # volatile enough: the argument depends on i
-                    statement = statement.replace("count(v::text)", f"count((ARRAY[v, v])[1 + i % 2]::text)")
-                    statement = statement.replace(f"count(t::{column_type})", f"count((ARRAY[t, t])[1 + i % 2]::{column_type})")
-                    seconds = interleaved(servers, lambda s: s.execute(statement), 3 * options.rounds, min)
-                    report.ratio("types", f"{what}, {dims} dims", "us",
-                                 {s.name: value * 1e6 / (rows // 10) for s, value in seconds.items()}, smaller=True)
+                functions(servers, options, report, column_type)
     for server in servers:
         server.execute("DROP TABLE IF EXISTS copy_vector, copy_halfvec, copy_in")
+
+
+def functions(servers, options, report, column_type):
+    """Text to a value and back, without the table's TOAST and the client."""
+    rows, repeat = 500, 10
+    for server in servers:
+        server.execute("DROP TABLE IF EXISTS copy_plain")
+        server.execute(f"CREATE UNLOGGED TABLE copy_plain (v {column_type})")
+        server.execute("ALTER TABLE copy_plain ALTER v SET STORAGE plain")
+        server.execute(f"INSERT INTO copy_plain SELECT v FROM copy_{column_type} LIMIT {rows}")
+    calls = {"to text": f"SELECT count(v::text) FROM copy_plain, generate_series(1, {repeat})",
+             # a text is longer than a page has room for; the array makes the call depend on i
+             "from text": f"SELECT count((ARRAY[t, t])[1 + i % 2]::{column_type}) FROM "
+                          f"(SELECT v::text AS t FROM copy_plain LIMIT 1 OFFSET 0) x, generate_series(1, {rows * repeat}) i"}
+    for what, statement in calls.items():
+        seconds = interleaved(servers, lambda s: cpu_of_server(s, statement), 3 * options.rounds, min)
+        report.ratio("types", f"{column_type} {what}, {options.copy_dims} dims", "us",
+                     {s.name: value * 1e6 / (rows * repeat) for s, value in seconds.items()}, smaller=True)
+    for server in servers:
+        server.execute("DROP TABLE copy_plain")
 
 
 def scan_cases(dims):
@@ -93,12 +116,12 @@ def exact_scans(servers, options, report):
             os.unlink(path)
             for metric in metrics:
                 # an aggregate, so that no sort is part of it
-                statement = (f"SELECT sum(v {OPERATORS[metric]} (SELECT v FROM scan WHERE id = 7)) FROM scan")
+                statement = f"SELECT sum(v {OPERATORS[metric]} (SELECT v FROM scan WHERE id = 7)) FROM scan"
 
                 def run(server):
                     # a new backend each time: where its memory lies matters, too
                     with server.connect() as connection:
-                        return min(seconds_of(lambda: connection.execute(statement)) for _ in range(6))
+                        return min(cpu_of(connection, statement) for _ in range(6))
 
                 seconds = interleaved(servers, run, options.scan_rounds)
                 report.ratio("scan", f"{name} {metric} {dims} dims", "ns/row",
