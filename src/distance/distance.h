@@ -252,6 +252,9 @@ typedef struct DistanceKernels
 						const float *panel, const float *half_norms,
 						uint32 first, float *least, uint32 *nearest);
 
+	/* sums[i] += x[i] */
+	void (*add_f32)(float *sums, const float *x, uint32 dim);
+
 	/*
 	 * Parts of a rotation, bit for bit the same in every table, on arrays
 	 * aligned as floats are.

@@ -1099,6 +1099,24 @@ nearest_f32(const float *rows, uint32 n, uint32 dim, const float *panel,
 	}
 }
 
+static void
+add_f32(float *sums, const float *x, uint32 dim)
+{
+	uint32		i = 0;
+
+	for (; i + VF_LANES <= dim; i += VF_LANES)
+		vf_store(sums + i, vf_add(vf_load(sums + i), vf_load(x + i)));
+	for (; i < dim; i++)
+	{
+		float		pair[2];
+
+		memcpy(&pair[0], (const char *) sums + i * sizeof(float), sizeof(float));
+		memcpy(&pair[1], (const char *) x + i * sizeof(float), sizeof(float));
+		pair[0] += pair[1];
+		memcpy((char *) sums + i * sizeof(float), &pair[0], sizeof(float));
+	}
+}
+
 /* Butterflies at distance h, for transforms smaller than a vector. */
 static void
 hadamard_scalar(float *values, uint32 n)
@@ -1291,6 +1309,7 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.residual_signs_f32 = residual_signs_f32, \
 	.score_signs_f32 = score_signs_f32, \
 	.nearest_f32 = nearest_f32, \
+	.add_f32 = add_f32, \
 	.hadamard_f32 = hadamard_f32, \
 	.flip_f32 = flip_f32, \
 	.butterfly_f32 = butterfly_f32, \

@@ -42,16 +42,21 @@ extern Size ivf_centroids_bytes(IvfPointKind kind, uint32 dim, uint32 count);
 
 /*
  * Arrange them in `memory`, aligned to MAXALIGN.  centroids: count points, one
- * behind the other.
+ * behind the other, at least one.  Returns memory.
  */
 extern IvfCentroids *ivf_centroids_init(void *memory, IvfPointKind kind,
 										uint32 dim, const void *centroids,
 										uint32 count);
 
+/* Replace one. */
+extern void ivf_centroids_put(IvfCentroids *centroids, uint32 number,
+							  const void *point);
+
 /*
  * Find the nearest centroid of each of n points that lie one behind the other;
  * of several, the first.  nearest: n numbers.  distances: n of them (squared
- * Euclidean or Hamming), or NULL.  Best called with a hundred points or more.
+ * Euclidean or Hamming), or NULL; those of floats have errors in proportion to
+ * the distances between centroids.  Best called with a hundred points or more.
  */
 extern void ivf_nearest_centroids(const IvfCentroids *centroids,
 								  const void *points, uint32 n,
@@ -65,40 +70,38 @@ typedef struct IvfKmeansParams
 {
 	IvfPointKind kind;
 	uint32		 dim;
-	uint32		 num_points;
-	uint32		 num_lists; /* wanted: fewer if fewer points are distinct */
-	uint32		 iterations;
+	uint32		 num_points; /* at least 1 */
+	uint32		 num_lists;	 /* wanted; at least 1 */
+	uint32		 iterations; /* at most; IVF_KMEANS_ITERATIONS is plenty */
 	uint64		 seed;
 } IvfKmeansParams;
 
 #define IVF_KMEANS_ITERATIONS 10
 
-/*
- * The state of a run as a process sees it: pointers into the points and into
- * one piece of memory, which may be shared, and which workers attach to.
- */
+/* A run as a process sees it, and the memory that all its processes share. */
 typedef struct IvfKmeans IvfKmeans;
 
-/* Bytes of memory that a run needs besides the points. */
+/*
+ * Bytes of memory that a run needs besides the points: 12 a point, and the
+ * centroids twice.  Besides, each process needs 12 bytes for each point of a
+ * coarse cluster (of about sqrt(num_lists)) and its centroids, and a megabyte.
+ */
 extern Size ivf_kmeans_bytes(const IvfKmeansParams *params);
 
 /*
- * Start a run, in memory that the caller allocated (MAXALIGN), or attach to
- * one in shared memory that another process has started.  points: num_points
- * of them, one behind the other, unchanged during the run.  The handle is
- * palloc'd; no cleanup is needed.
+ * Start a run in `memory`, aligned to MAXALIGN; or attach to one that another
+ * process has started in memory that it shares.  points: num_points of them,
+ * one behind the other, unchanged during the run.  The handle is palloc'd.
  */
 extern IvfKmeans *ivf_kmeans_start(const IvfKmeansParams *params,
 								   const void *points, void *memory);
 extern IvfKmeans *ivf_kmeans_attach(const void *points, void *memory);
 
 /*
- * A step of the run: `items` pieces of work that do not depend on each other.
- * The leader is asked to have ivf_kmeans_work called for each item exactly
- * once, by itself or by workers, and to return when all are done, with a
- * memory barrier on both sides as a spinlock or latch gives it.
- *
- * A single process passes NULL for the callback.
+ * A step of the run is `items` pieces of work that do not depend on each other.
+ * The callback of the leader has to have ivf_kmeans_work called for each item
+ * exactly once, by itself or by attached processes, and to return when all are
+ * done; what one process wrote before the call or in it, others must see.
  */
 typedef void (*IvfKmeansDivide)(void *arg, IvfKmeans *kmeans, uint32 items);
 
@@ -109,8 +112,9 @@ typedef void (*IvfKmeansDivide)(void *arg, IvfKmeans *kmeans, uint32 items);
 extern void ivf_kmeans_work(IvfKmeans *kmeans, uint32 first, uint32 end);
 
 /*
- * Run to the end.  progress, unless NULL, is called after each iteration with
- * its number from 1 on.  Returns the number of lists.
+ * Run to the end.  divide NULL: do all the work in this process.  Returns the
+ * number of lists: fewer than wanted if fewer points are distinct, or nearly
+ * so.
  */
 extern uint32 ivf_kmeans_run(IvfKmeans *kmeans, IvfKmeansDivide divide,
 							 void *arg);
@@ -118,9 +122,11 @@ extern uint32 ivf_kmeans_run(IvfKmeans *kmeans, IvfKmeansDivide divide,
 /* The centroids that came out: points, one behind the other. */
 extern const void *ivf_kmeans_centroids(const IvfKmeans *kmeans);
 
-/* The list of each point, and the sum of distances (squared Euclidean or
- * Hamming) as of the last assignment: for statistics and tests. */
-extern const uint32 *ivf_kmeans_assignment(const IvfKmeans *kmeans);
-extern double		 ivf_kmeans_inertia(const IvfKmeans *kmeans);
+/*
+ * Iterations done, and what the last one found before it moved centroids: the
+ * sum of the points' distances (squared Euclidean or Hamming).
+ */
+extern uint32 ivf_kmeans_iterations(const IvfKmeans *kmeans);
+extern double ivf_kmeans_inertia(const IvfKmeans *kmeans);
 
 #endif /* IVF_KMEANS_H */

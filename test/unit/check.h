@@ -31,6 +31,10 @@ extern int		   check_failures;
 		}                                                                     \
 	} while (0)
 
+/* What a program does first and last; check_end returns its exit status. */
+extern void check_begin(void);
+extern int	check_end(void);
+
 /* Run one group; its line follows its diagnostics. */
 extern void run_group(const char *name, void (*body)(void));
 

@@ -217,6 +217,25 @@ test_rest(void)
 }
 
 static void
+test_add(void)
+{
+	for (uint32 dim = 1; dim <= 70; dim++)
+	{
+		float *x = random_floats(dim, 1);
+		float *sums = random_floats(dim, 1);
+		float *expected = allocate(dim * sizeof(float));
+
+		for (uint32 i = 0; i < dim; i++)
+			expected[i] = sums[i] + x[i];
+		distance_kernels->add_f32(sums, x, dim);
+		CHECK(memcmp(sums, expected, dim * sizeof(float)) == 0, "dim %u", dim);
+		free(x);
+		free(sums);
+		free(expected);
+	}
+}
+
+static void
 check_nearest(uint32 n, uint32 dim)
 {
 	float  *rows = random_floats((Size) n * dim, 1);
@@ -297,6 +316,7 @@ run_block_kernel_groups(void)
 	run_group("lookups of 4-bit codes", test_lookup);
 	run_group("tables of partial sums", test_subset_sums);
 	run_group("what lies beside a centroid", test_rest);
+	run_group("addition", test_add);
 	run_group("signs of residuals", test_residual_signs);
 	run_group("nearest of a panel of centroids", test_nearest);
 }
