@@ -370,8 +370,9 @@ typedef struct HnswSearch
 
 	struct HnswLargeBeam *large; /* in place of the beam while it is changed */
 
-	int64		   scored; /* codes compared so far */
-	uint32		  *edges;  /* work space */
+	int64		   scored;		/* codes compared so far */
+	float		   error_limit; /* bounds of errors are computed below this */
+	uint32		  *edges;		/* work space */
 	HnswElement	  *hop;
 	HnswCodeBuffer code;
 } HnswSearch;

@@ -200,18 +200,26 @@ hnsw_value_error(float distance)
 
 /*
  * Estimated distance between a query and a code, in the unit of the codes'
- * metric, and a bound of its error; never NaN.
+ * metric, and a bound of its error; never NaN.  A bound that takes time is not
+ * computed for a distance from `limit` on: most codes that a search compares are
+ * too far away to be of interest.
  */
+#define HNSW_ERROR_UNKNOWN (-1.0f)
+
 static inline float
-hnsw_query_distance(const HnswQuery *query, const HnswCode *code, float *error)
+hnsw_query_distance(const HnswQuery *query, const HnswCode *code, float limit,
+					float *error)
 {
 	float distance;
 
 	switch (query->coder->encoding.kind)
 	{
 		case HNSW_CODE_SQ8:
-			*error = sq8_error_bound(&query->sq8, (const Sq8Code *) code);
-			return sq8_query_distance(&query->sq8, (const Sq8Code *) code);
+			distance = sq8_query_distance(&query->sq8, (const Sq8Code *) code);
+			*error = distance < limit
+						 ? sq8_error_bound(&query->sq8, (const Sq8Code *) code)
+						 : HNSW_ERROR_UNKNOWN;
+			return distance;
 		case HNSW_CODE_FLOAT:
 			distance = hnsw_float_distance(query->coder, query->floats,
 										   (const float *) code);

@@ -126,6 +126,7 @@ make_candidate(HnswSearch *search, HnswElement element, const HnswCode *code)
 
 	candidate.element = element;
 	candidate.distance = hnsw_query_distance(search->query, code,
+											 search->error_limit,
 											 &candidate.error);
 	return candidate;
 }
@@ -250,6 +251,7 @@ HnswCandidate
 hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level)
 {
 	clear_visited(&search->visited);
+	search->error_limit = INFINITY;
 	reserve_beam(search, 1);
 	search->beam[0] = score_element(search, from.element);
 
@@ -410,6 +412,8 @@ offer(HnswSearch *search, HnswCandidate candidate)
 			sizeof(HnswCandidate) * (search->beam_count - low));
 	beam[low] = candidate;
 	search->beam_count++;
+	if (search->beam_count == search->beam_limit)
+		search->error_limit = beam[search->beam_count - 1].distance;
 	if ((candidate.element & HNSW_EXPANDED) == 0 && low < search->next)
 		search->next = low;
 	else if (low < search->next)
@@ -577,6 +581,7 @@ hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count,
 {
 	search->level = level;
 	clear_visited(&search->visited);
+	search->error_limit = INFINITY;
 	search->rest.count = 0;
 	search->rest_is_heap = false;
 	search->next = 0;
@@ -624,10 +629,20 @@ hnsw_search_widen(HnswSearch *search, int more)
 
 	reserve_beam(search, search->beam_limit + more + 1);
 	search->beam_limit += more;
+	search->error_limit = INFINITY;
 	while (search->beam_count < search->beam_limit && search->rest.count > 0)
 	{
+		HnswCandidate candidate = heap_pop(&search->rest);
+
+		if (candidate.error == HNSW_ERROR_UNKNOWN)
+		{
+			candidate.error =
+				score_element(search, HnswCandidateElement(&candidate)).error;
+			search->scored--; /* it was counted before */
+		}
+
 		/* as they come by distance, each goes to the end or near it */
-		offer(search, heap_pop(&search->rest));
+		offer(search, candidate);
 		any = true;
 	}
 	run(search);
