@@ -20,6 +20,7 @@
 #include "index/page_edit.h"
 #include "ivfflat/ivf_code.h"
 #include "ivfflat/ivf_format.h"
+#include "ivfflat/ivf_kmeans.h"
 
 /* The option "lists"; the range is that of pgvector. */
 #define IVF_MIN_LISTS 1
@@ -317,6 +318,7 @@ extern bool ivf_rewrite_list(IvfIndex *index, uint32 list, bool split);
  */
 
 /* ivf_train.c */
+extern IvfPointKind ivf_point_kind(const IvfCoder *coder);
 
 /*
  * Centroids for that many points, an array of point_bytes each.  Returns how

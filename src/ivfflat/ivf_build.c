@@ -24,7 +24,6 @@
 #include "utils/sampling.h"
 
 #include "base/compat.h"
-#include "distance/distance.h"
 #include "index/parallel_build.h"
 #include "ivfflat/ivf.h"
 
@@ -252,8 +251,10 @@ typedef struct Loader
 {
 	IvfIndex	 *index;
 	uint32		  num_lists;
-	IvfListRef	 *lists;	 /* as far as is known: heads may be old */
-	char		 *centroids; /* as points */
+	IvfListRef	 *lists;	  /* as far as is known: heads may be old */
+	char		 *centroids;  /* as points */
+	IvfCentroids *nearest_to; /* the same, to search */
+	uint32		 *nearest;
 	BatchRow	 *rows;
 	char		 *points;
 	char		 *codes;
@@ -262,6 +263,27 @@ typedef struct Loader
 	MemoryContext context; /* of one row or batch */
 	LoadCounts	 *counts;
 } Loader;
+
+/* Arrange the centroids for the search of the nearest. */
+static void
+arrange_centroids(Loader *loader)
+{
+	const IvfIndex *index = loader->index;
+	IvfPointKind	kind = ivf_point_kind(&index->coder);
+	void		   *memory;
+
+	/* their codes do not keep them on the sphere exactly */
+	if (kind == IVF_POINTS_SPHERE)
+		kind = IVF_POINTS_FLOAT;
+	if (loader->num_lists == 0)
+		return;
+	memory = palloc_extended(ivf_centroids_bytes(kind, index->dimensions,
+												 loader->num_lists),
+							 MCXT_ALLOC_HUGE);
+	loader->nearest_to = ivf_centroids_init(memory, kind, index->dimensions,
+											loader->centroids,
+											loader->num_lists);
+}
 
 static void
 init_loader(Loader *loader, IvfIndex *index, LoadCounts *counts)
@@ -300,6 +322,8 @@ init_loader(Loader *loader, IvfIndex *index, LoadCounts *counts)
 							loader->centroids + index->coder.point_bytes * i);
 	}
 	pfree(code);
+	loader->nearest = palloc(sizeof(uint32) * loader->capacity);
+	arrange_centroids(loader);
 }
 
 /* Append rows of one list. */
@@ -346,34 +370,10 @@ compare_rows(const void *a, const void *b)
 static void
 assign_rows(Loader *loader)
 {
-	IvfIndex *index = loader->index;
-	Size	  bytes = index->coder.point_bytes;
-	bool	  bits = index->coder.fine.encoding.kind == CODE_BITS;
-
+	ivf_nearest_centroids(loader->nearest_to, loader->points, loader->count,
+						  loader->nearest, NULL);
 	for (uint32 i = 0; i < loader->count; i++)
-	{
-		const char *point = loader->points + bytes * i;
-		float		least = 0;
-
-		CHECK_FOR_INTERRUPTS();
-		for (uint32 c = 0; c < loader->num_lists; c++)
-		{
-			const char *centroid = loader->centroids + bytes * c;
-			float		distance =
-				  bits ? distance_kernels->hamming_bits((const uint8 *) point,
-															(const uint8 *) centroid,
-															bytes)
-						   : distance_kernels->l2sq_f32((const float *) point,
-														(const float *) centroid,
-														index->dimensions);
-
-			if (c == 0 || distance < least)
-			{
-				least = distance;
-				loader->rows[i].list = c;
-			}
-		}
-	}
+		loader->rows[i].list = loader->nearest[i];
 }
 
 static void
@@ -420,14 +420,18 @@ flush_batch(Loader *loader)
 static void
 add_list(Loader *loader, const char *point)
 {
-	IvfIndex *index = loader->index;
-	char	 *code = palloc0(index->coder.code_bytes);
+	IvfIndex	 *index = loader->index;
+	MemoryContext old_context;
+	char		 *code = palloc0(index->coder.code_bytes);
 
 	ivf_encode_centroid(&index->coder, point, (VectorCode *) code);
 	ivf_add_lists(index, code, 1);
 	ivf_decode_centroid(&index->coder, (VectorCode *) code, loader->centroids);
 	loader->lists[0] = ivf_read_list(index, 0, NULL, NULL);
 	loader->num_lists = 1;
+	old_context = MemoryContextSwitchTo(GetMemoryChunkContext(loader->rows));
+	arrange_centroids(loader);
+	MemoryContextSwitchTo(old_context);
 	pfree(code);
 }
 
