@@ -91,6 +91,7 @@ typedef struct IvfScan
 	IvfListQuery  list_query;
 	IvfRanking	  ranking;
 	uint32		  probed; /* lists read */
+	uint32		  wanted; /* lists to read: there may be less of them */
 	RowFetch	  rows;
 
 	RabitqQuery	 coarse_query; /* if there are coarse codes */
@@ -449,8 +450,9 @@ clear_candidates(IvfScan *so)
 
 /*
  * A list that the scan wanted to read was rewritten, so that its centroid is
- * another one, or its segments are in use again.  Rank the lists as they are now and read as many as before;
- * rows that were returned already are skipped.
+ * another one, or its segments are in use again.  Rank the lists as they are
+ * now, to read as many as wanted (there may be more of them than before); rows
+ * that were returned already are skipped.
  */
 static void
 begin_anew(IvfScan *so)
@@ -473,12 +475,13 @@ begin_anew(IvfScan *so)
 
 /* Read lists until so many have been read; false if there were none to read. */
 static bool
-probe(IvfScan *so, uint32 probes)
+probe(IvfScan *so, uint32 wanted)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(so->context);
 	bool		  any = false;
 
-	while (so->probed < probes && so->ranking.num_lists > 0)
+	so->wanted = wanted;
+	while (so->probed < wanted && so->ranking.num_lists > 0)
 	{
 		IvfListRef list = ivf_next_list(&so->ranking);
 
@@ -610,10 +613,8 @@ refine_coarse(IvfScan *so)
 	UnlockReleaseBuffer(buffer);
 	if (!ours)
 	{
-		uint32 probed = so->probed;
-
 		begin_anew(so);
-		(void) probe(so, probed);
+		(void) probe(so, so->wanted);
 	}
 }
 
