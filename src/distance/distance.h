@@ -186,6 +186,13 @@ typedef struct DistanceKernels
 					  const uint8 *b, float offset_b, float step_b,
 					  uint32 dim);
 
+	/*
+	 * levels[i] = codes[i] >> shift & mask; they do not overlap, and mask <<
+	 * shift fits a byte.
+	 */
+	void (*unpack_u8)(const uint8 *codes, uint32 shift, uint8 mask,
+					  uint8 *levels, uint32 n);
+
 	/* smallest and largest of finite values */
 	FloatRange (*range_f32)(const float *x, uint32 dim);
 

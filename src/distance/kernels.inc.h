@@ -680,6 +680,29 @@ l1_u8_u8(const uint8 *a, float offset_a, float step_a,
 	return VF_TOTAL(sum);
 }
 
+/*
+ * unpack_u8 -- 8 codes in a word: what comes over from the next code is above
+ * the mask.  The compiler makes vectors of the words by itself.
+ */
+static void
+unpack_u8(const uint8 *codes, uint32 shift, uint8 mask, uint8 *restrict levels,
+		  uint32 n)
+{
+	uint64		masks = UINT64CONST(0x0101010101010101) * mask;
+	uint32		i = 0;
+
+	for (; i + 8 <= n; i += 8)
+	{
+		uint64		word;
+
+		memcpy(&word, codes + i, sizeof(word));
+		word = (word >> shift) & masks;
+		memcpy(levels + i, &word, sizeof(word));
+	}
+	for (; i < n; i++)
+		levels[i] = (codes[i] >> shift) & mask;
+}
+
 static FloatRange
 range_f32(const float *x, uint32 dim)
 {
@@ -1301,6 +1324,7 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.dot_u8_u8 = dot_u8_u8, \
 	.l1_u8_f32 = l1_u8_f32, \
 	.l1_u8_u8 = l1_u8_u8, \
+	.unpack_u8 = unpack_u8, \
 	.range_f32 = range_f32, \
 	.quantize_f32_u8 = quantize_f32_u8, \
 	.lookup_u4 = lookup_u4, \

@@ -17,6 +17,7 @@
 
 #include "distance/distance.h"
 #include "distance/sparse_table.h"
+#include "quantize/exrabitq.h"
 #include "quantize/rabitq.h"
 #include "quantize/rotation.h"
 #include "quantize/sq8.h"
@@ -59,6 +60,16 @@ typedef union CodeBuffer
 	Sq8Code code;
 	uint8	bytes[SQ8_CODE_BYTES(MAX_DIM)];
 } CodeBuffer;
+
+typedef union ExCodeBuffer
+{
+	ExRabitqCode code;
+	uint8		 bytes[EXRABITQ_CODE_BYTES(4, MAX_DIM)];
+} ExCodeBuffer;
+
+static ExCodeBuffer	 ex_code;
+static ExRabitqQuery ex_query;
+static int16		 ex_levels[MAX_DIM];
 
 static CodeBuffer code_a;
 static CodeBuffer code_b;
@@ -162,6 +173,9 @@ scalar_hamming(const uint8 *x, const uint8 *y, uint32 bytes)
 	X(rabitq_set, rabitq_set(RABITQ_L2, a, b, dim, block, 0))                \
 	X(rabitq_query_centroid, rabitq_query_centroid(&rabitq_query, b))        \
 	X(rabitq_score, rabitq_score(&rabitq_query, block, NULL, bounds))        \
+	X(exrabitq_encode, exrabitq_encode(4, a, dim, &ex_code.code))            \
+	X(exrabitq_distance,                                                     \
+	  sink = exrabitq_query_distance(&ex_query, &ex_code.code, NULL))        \
 	X(nearest_f32,                                                           \
 	  distance_kernels->nearest_f32(rows, ROWS, dim, panel, half_norms, 0,   \
 									least, nearest))                         \
@@ -244,6 +258,8 @@ main(void)
 		sq8_encode(SQ8_L2, a, dim, &code_a.code);
 		sq8_encode(SQ8_L2, b, dim, &code_b.code);
 		sq8_prepare_query(SQ8_L2, b, dim, levels, &query);
+		exrabitq_encode(4, a, dim, &ex_code.code);
+		exrabitq_prepare_query(&ex_query, RABITQ_L2, 4, b, dim, ex_levels);
 		for (uint32 i = 0; i < RABITQ_BLOCK; i++)
 			rabitq_set(RABITQ_L2, a, b, dim, block, i);
 		rabitq_query_init(&rabitq_query, RABITQ_L2, a, dim, query_memory);

@@ -52,6 +52,7 @@ extern void kernels_tests(void);
 extern void block_kernels_tests(void);
 extern void sq8_tests(void);
 extern void rabitq_tests(void);
+extern void exrabitq_tests(void);
 extern void rotation_tests(void);
 extern void text_tests(void);
 extern void array_tests(void);

@@ -217,6 +217,30 @@ test_rest(void)
 }
 
 static void
+test_unpack(void)
+{
+	for (uint32 n = 1; n <= 200; n++)
+	{
+		uint32 bits = 1 << n % 4;
+		uint8  mask = (uint8) ((1 << bits) - 1);
+		uint8 *codes = allocate(n);
+		uint8 *levels = allocate(n);
+
+		for (uint32 shift = 0; shift < 8; shift += bits)
+		{
+			for (uint32 i = 0; i < n; i++)
+				codes[i] = (uint8) random_bits();
+			distance_kernels->unpack_u8(codes, shift, mask, levels, n);
+			for (uint32 i = 0; i < n; i++)
+				CHECK(levels[i] == ((codes[i] >> shift) & mask),
+					  "%u of %u, shift %u, mask %u", i, n, shift, mask);
+		}
+		free(codes);
+		free(levels);
+	}
+}
+
+static void
 test_add(void)
 {
 	for (uint32 dim = 1; dim <= 70; dim++)
@@ -316,6 +340,7 @@ run_block_kernel_groups(void)
 	run_group("lookups of 4-bit codes", test_lookup);
 	run_group("tables of partial sums", test_subset_sums);
 	run_group("what lies beside a centroid", test_rest);
+	run_group("levels from packed codes", test_unpack);
 	run_group("addition", test_add);
 	run_group("signs of residuals", test_residual_signs);
 	run_group("nearest of a panel of centroids", test_nearest);
