@@ -45,6 +45,8 @@ class ServerIndex:
 
     def search(self, parameter):
         with self.server.connect(**self.settings(parameter)) as connection:
+            # as in any session but for its first statement
+            connection.execute("LOAD 'vector'")
             cpu, start = cpu_seconds(connection.info.backend_pid), time.perf_counter()
             rows = connection.execute(self.statement()).fetchall()
             seconds = time.perf_counter() - start
