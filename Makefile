@@ -34,6 +34,8 @@ OWN_PARTS = sql/types_own.sql sql/inspect.sql sql/comments.sql
 PGVECTOR_VERSIONS = 0.8.0 0.8.1 0.8.2 0.8.3 0.8.4 0.8.5 0.8.6 0.8.7
 UPGRADE_SCRIPTS = $(PGVECTOR_VERSIONS:%=sql/$(EXTENSION)--%--$(EXTVERSION).sql)
 
+# All scripts are built.  "make bench" has a variable of that name, too.
+DATA =
 DATA_built = $(SQL_SCRIPT) $(UPGRADE_SCRIPTS)
 DOCS = $(wildcard README.md)
 

@@ -67,17 +67,17 @@ typedef struct Verify
 					RelationGetRelationName((verify)->index->rel)), \
 			 errdetail_internal(__VA_ARGS__), errhint("Please REINDEX it.")))
 
-static IvfSegment
-read_segment_head(IvfIndex *index, uint32 number, uint32 *version)
+/* Copy what is on the first page of a segment, but for the TIDs. */
+static void
+read_segment_head(IvfIndex *index, uint32 number, IvfSegment *head,
+				  uint32 *version)
 {
-	Buffer	   buffer = ivf_lock_segment(index, number, BUFFER_LOCK_SHARE);
-	Page	   page = BufferGetPage(buffer);
-	IvfSegment head;
+	Buffer buffer = ivf_lock_segment(index, number, BUFFER_LOCK_SHARE);
+	Page   page = BufferGetPage(buffer);
 
-	memcpy(&head, IvfPageGetSegment(page), offsetof(IvfSegment, tids));
+	memcpy(head, IvfPageGetSegment(page), offsetof(IvfSegment, tids));
 	*version = IvfPageGetHeader(page)->version;
 	UnlockReleaseBuffer(buffer);
-	return head;
 }
 
 /* A segment must be in use for one thing only. */
@@ -100,7 +100,7 @@ check_directory(Verify *verify)
 		IvfSegment head;
 
 		note_segment(verify, number, "the directory");
-		head = read_segment_head(verify->index, number, &version);
+		read_segment_head(verify->index, number, &head, &version);
 		if (head.state != IVF_SEGMENT_LISTS)
 			REPORT(verify, "Segment %u of the directory has state %u.", number,
 				   head.state);
@@ -119,7 +119,7 @@ check_free_segments(Verify *verify)
 
 		CHECK_FOR_INTERRUPTS();
 		note_segment(verify, number, "those that are free");
-		head = read_segment_head(verify->index, number, &version);
+		read_segment_head(verify->index, number, &head, &version);
 		if (head.state != IVF_SEGMENT_FREE)
 			REPORT(verify, "Segment %u is free and has state %u.", number,
 				   head.state);
@@ -237,7 +237,7 @@ check_orphans(Verify *verify)
 		CHECK_FOR_INTERRUPTS();
 		if (verify->known[number])
 			continue;
-		head = read_segment_head(index, number, &version);
+		read_segment_head(index, number, &head, &version);
 		if (head.state == IVF_SEGMENT_LISTS)
 			continue;
 		if (head.state != IVF_SEGMENT_OPEN && head.state != IVF_SEGMENT_CLOSED)
@@ -390,7 +390,9 @@ ivfflat_lists(PG_FUNCTION_ARGS)
 		for (uint32 number = ref.head; number != IVF_NONE;)
 		{
 			uint32	   version;
-			IvfSegment head = read_segment_head(index, number, &version);
+			IvfSegment head;
+
+			read_segment_head(index, number, &head, &version);
 
 			CHECK_FOR_INTERRUPTS();
 			/* another list has got it since */
