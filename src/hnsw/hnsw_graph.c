@@ -364,6 +364,8 @@ hnsw_graph_attach_rows(HnswGraph *graph)
 void
 hnsw_graph_begin_linking(HnswGraph *graph)
 {
+	/* their memory is free once nobody has it */
+	build_array_detach(&graph->buckets);
 	hnsw_graph_attach_rows(graph);
 	build_array_attach(&graph->lists, graph->num_elements);
 	build_array_attach(&graph->uppers, upper_slots(graph));
@@ -413,12 +415,16 @@ hnsw_graph_free(HnswGraph *graph)
 
 /*
  * Searches read lists without looking at the version.  Every word that they
- * read was an edge of the list, or is one, whatever happens at the same time.
+ * read was an edge of the list, or is one, whatever happens at the same time:
+ * edges are there before the count includes them, and are read after it.
  */
 static inline int
 list_count(const HnswGraphList *list)
 {
-	return ((const volatile HnswGraphList *) list)->count;
+	int count = ((const volatile HnswGraphList *) list)->count;
+
+	pg_read_barrier();
+	return count;
 }
 
 static inline uint32
@@ -986,6 +992,7 @@ hnsw_graph_order(const HnswGraph *graph, HnswElement *order)
 		HnswElement			 element = stack[--height];
 		const HnswGraphList *list = hnsw_graph_list(graph, element, 0);
 
+		CHECK_FOR_INTERRUPTS();
 		order[written++] = element;
 		/* the nearest child comes next */
 		for (int i = list->count - 1; i >= 0; i--)
