@@ -14,16 +14,25 @@
 
 #include "index/build_array.h"
 
-/* A chunk is about this part of what the caller wants to keep. */
+/* A chunk is about this part of what the caller wants to keep ... */
 #define CHUNKS_PER_LIMIT 64
+
+/*
+ * ... but at most BUILD_ARRAY_MAX_CHUNK_BYTES, unless one array would need more
+ * chunks than this.  Chunks may be half as large as they should be, and not
+ * quite full, so there must be room for some more.
+ */
+#define MANY_CHUNKS (BUILD_ARRAY_MAX_CHUNKS / 4)
 
 void
 build_array_init(BuildArray *array, BuildArrayShared *shared, Size item_bytes,
 				 Size memory_limit)
 {
+	Size largest = Max(memory_limit / MANY_CHUNKS,
+					   BUILD_ARRAY_MAX_CHUNK_BYTES);
 	Size bytes = Min(Max(memory_limit / CHUNKS_PER_LIMIT,
 						 BUILD_ARRAY_MIN_CHUNK_BYTES),
-					 BUILD_ARRAY_MAX_CHUNK_BYTES);
+					 largest);
 
 	memset(array, 0, sizeof(BuildArray));
 	array->item_bytes = item_bytes;
@@ -31,6 +40,8 @@ build_array_init(BuildArray *array, BuildArrayShared *shared, Size item_bytes,
 	array->shared = shared;
 	while (item_bytes << (array->shift + 1) <= bytes)
 		array->shift++;
+	Assert(build_array_chunk_bytes(array) >=
+		   memory_limit / BUILD_ARRAY_MAX_CHUNKS);
 }
 
 /* Is there just no memory?  Everything else is an error like any other. */

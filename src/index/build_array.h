@@ -18,7 +18,7 @@
 
 #define BUILD_ARRAY_MAX_CHUNKS 512
 
-/* Larger segments are hard to get; they also are freed late. */
+/* Larger segments are hard to get and freed late; see build_array_init. */
 #define BUILD_ARRAY_MAX_CHUNK_BYTES ((Size) 256 * 1024 * 1024)
 #define BUILD_ARRAY_MIN_CHUNK_BYTES ((Size) 64 * 1024)
 
