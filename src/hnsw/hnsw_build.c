@@ -1180,6 +1180,10 @@ build_in_parallel(HnswBuild *build)
 	build->heap_rows = parallel_build_heap_rows(build->team);
 	if (build->graph.context != NULL)
 		hnsw_graph_free(&build->graph);
+	/* rows spilled before memory ran out: their file goes with the team */
+	if (build->spill != NULL)
+		BufFileClose(build->spill);
+	build->spill = NULL;
 	build->num_rows = pg_atomic_read_u64(&build->shared->num_rows);
 	parallel_build_end(build->team);
 	build->team = NULL;

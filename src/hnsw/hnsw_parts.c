@@ -1191,7 +1191,7 @@ join_sets(Parts *parts, HnswElement entry)
 	MemoryContextDelete(context);
 }
 
-static bool
+static void
 write_index(Parts *parts)
 {
 	HnswBuild		   *build = parts->build;
@@ -1222,13 +1222,44 @@ write_index(Parts *parts)
 	upper_codes = collect_upper_codes(parts, &layout);
 
 	hnsw_build_start_phase(build, HNSW_PHASE_LINK, 0);
+	/* too late to begin anew: the index has pages */
 	if (!build_upper_levels(parts, upper_codes, &layout, &entry))
-		return false;
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+				 errdetail("Failed while building the upper levels of index "
+						   "\"%s\".",
+						   RelationGetRelationName(build->index->rel))));
 	BufFileClose(upper_codes);
 	hnsw_build_write_metapage(build, &extent, &parts->counts, entry);
 	hnsw_forget_cache(build->index->rel);
 	join_sets(parts, entry.element);
-	return true;
+}
+
+static void
+close_file(BufFile *file)
+{
+	if (file != NULL)
+		BufFileClose(file);
+}
+
+/* There was no memory for a part: leave room for whoever begins anew. */
+static void
+give_up(Parts *parts)
+{
+	HnswBuild *build = parts->build;
+
+	for (int i = 0; i < parts->num_parts; i++)
+	{
+		close_file(parts->rows[i]);
+		close_file(parts->second_lists[i]);
+	}
+	close_file(parts->entries);
+	close_file(parts->row_entries);
+	close_file(parts->lists);
+	close_file(parts->codes);
+	/* in our memory context; the workers let go when the team ends */
+	if (build->graph.context != NULL)
+		hnsw_graph_free(&build->graph);
 }
 
 bool
@@ -1236,6 +1267,7 @@ hnsw_parts_build(HnswBuild *build)
 {
 	Parts		  parts = {0};
 	MemoryContext old_context;
+	bool		  result;
 
 	spill_graph(build);
 	parts.build = build;
@@ -1263,9 +1295,12 @@ hnsw_parts_build(HnswBuild *build)
 	collect_spills(&parts);
 	hnsw_build_free_graph(build);
 	divide_rows(&parts);
-	if (!build_parts(&parts) || !write_index(&parts))
-		return false;
+	result = build_parts(&parts);
+	if (result)
+		write_index(&parts);
+	else
+		give_up(&parts);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(parts.context);
-	return true;
+	return result;
 }
