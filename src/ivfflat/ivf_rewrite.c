@@ -24,6 +24,14 @@
 #define LONG_LIST	   2
 #define VERY_LONG_LIST 4
 
+/*
+ * Each half of a split gets at least one in so many of the entries.  Less would
+ * not make the list shorter: it would be copied again and again, for a row at a
+ * time.  So it is with rows that are all the same but for a few, and with
+ * vectors so long that their distances overflow.
+ */
+#define SMALLEST_HALF_DIVISOR 64
+
 void
 ivf_lock_structure(IvfIndex *index, LOCKMODE mode)
 {
@@ -127,13 +135,26 @@ add_entry(Rewrite *rewrite, Part *part, const IvfEntry *entry)
 	part->entries++;
 }
 
+/* Of two parts, the one that a point belongs to.  Leaves memory behind. */
+static Part *
+choose_part(Rewrite *rewrite, const char *point)
+{
+	Part		*parts = rewrite->parts;
+	IvfListQuery query;
+
+	ivf_list_query_init(&query, &rewrite->index->coder, point, false);
+	return ivf_list_distance(&query, parts[1].code) <
+				   ivf_list_distance(&query, parts[0].code)
+			   ? &parts[1]
+			   : &parts[0];
+}
+
 /* Append the live entries of the copied segment, from `first` on. */
 static void
 add_copied(Rewrite *rewrite, uint32 first)
 {
 	IvfIndex	   *index = rewrite->index;
 	IvfSegmentCopy *copy = &rewrite->copy;
-	IvfListQuery	query;
 	MemoryContext	context = AllocSetContextCreate(CurrentMemoryContext,
 													"ivfflat rewrite segment",
 													ALLOCSET_DEFAULT_SIZES);
@@ -150,12 +171,7 @@ add_copied(Rewrite *rewrite, uint32 first)
 		if (rewrite->num_parts > 1 || index->coder.coarse)
 			ivf_decode(&index->coder, entry.code, rewrite->point);
 		if (rewrite->num_parts > 1)
-		{
-			ivf_list_query_init(&query, &index->coder, rewrite->point, false);
-			if (ivf_list_distance(&query, rewrite->parts[1].code) <
-				ivf_list_distance(&query, part->code))
-				part = &rewrite->parts[1];
-		}
+			part = choose_part(rewrite, rewrite->point);
 		add_entry(rewrite, part, &entry);
 		MemoryContextReset(context);
 	}
@@ -173,12 +189,20 @@ report_broken_list(const Rewrite *rewrite)
 					errhint("Please REINDEX it.")));
 }
 
+/*
+ * Copy the next segment of the chain.  It must count one segment less than the
+ * one before, if there was one: so even a damaged chain ends.
+ */
 static void
-copy_segment(Rewrite *rewrite, uint32 segment)
+copy_segment(Rewrite *rewrite, uint32 segment, bool is_head)
 {
+	uint32 expected = rewrite->copy.depth - 1;
+
 	CHECK_FOR_INTERRUPTS();
 	if (!ivf_copy_segment(rewrite->index, segment, rewrite->old.list,
-						  rewrite->old.version, &rewrite->copy))
+						  rewrite->old.version, &rewrite->copy) ||
+		rewrite->copy.depth == 0 ||
+		(!is_head && rewrite->copy.depth != expected))
 		report_broken_list(rewrite);
 }
 
@@ -190,7 +214,7 @@ catch_up(Rewrite *rewrite, uint32 head)
 
 	for (uint32 segment = head; segment != IVF_NONE;)
 	{
-		copy_segment(rewrite, segment);
+		copy_segment(rewrite, segment, segment == head);
 		if (segment == head)
 			head_count = rewrite->copy.count;
 		if (segment == rewrite->seen_head)
@@ -209,6 +233,29 @@ catch_up(Rewrite *rewrite, uint32 head)
  * New centroids
  * ------------------------------------------------------------------------
  */
+
+/* Do both of two parts get their share of these points? */
+static bool
+both_get_points(Rewrite *rewrite, const char *points, uint32 count)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "ivfflat rewrite points",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+	uint32		  least = Max(count / SMALLEST_HALF_DIVISOR, 1);
+	uint32		  in_second = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		in_second += choose_part(rewrite,
+								 points + rewrite->index->coder.point_bytes *
+											  i) == &rewrite->parts[1];
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+	return in_second >= least && count - in_second >= least;
+}
 
 /*
  * Train one or two centroids with the list's entries; false if it has none.
@@ -233,7 +280,7 @@ choose_centroids(Rewrite *rewrite, bool split)
 	for (uint32 segment = rewrite->old.head; segment != IVF_NONE;
 		 segment = copy->next)
 	{
-		copy_segment(rewrite, segment);
+		copy_segment(rewrite, segment, points == NULL);
 		if (points == NULL)
 		{
 			uint64 entries = (uint64) copy->depth * index->geometry.capacity;
@@ -263,6 +310,8 @@ choose_centroids(Rewrite *rewrite, bool split)
 		init_part(rewrite, &rewrite->parts[i],
 				  (const VectorCode *) (centroids +
 										(Size) coder->code_bytes * i));
+	if (rewrite->num_parts > 1 && !both_get_points(rewrite, points, count))
+		rewrite->num_parts = 1;
 	pfree(points);
 	pfree(centroids);
 	return true;

@@ -58,3 +58,13 @@ SET enable_seqscan = off;
 SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM bits ORDER BY v <~> repeat('10', 32)::bit(64) LIMIT 10000) x;
 SELECT ivfflat_verify('bits_v');
 SELECT lists > 1, imbalance < 3 FROM ivfflat_statistics('bits_v');
+
+-- nor can those whose distances overflow: splits do not peel them off one by one
+CREATE TABLE far (id int, v vector(3));
+CREATE INDEX far_v ON far USING ivfflat (v);
+INSERT INTO far SELECT i, ARRAY[3e38 * sin(i), 3e38 * sin(7 * i), 3e38 * cos(i)]::float4[]::vector
+FROM generate_series(1, 2000) i;
+SELECT lists FROM ivfflat_statistics('far_v');
+VACUUM far;
+SELECT ivfflat_verify('far_v');
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM far ORDER BY v <-> '[1,2,3]' LIMIT 10000) x;
