@@ -142,7 +142,8 @@ foreach my $memory ('64MB', '1MB')
 		{
 			kill 'KILL', $pid;
 			finish_build($build);
-			$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
+			# a psql that is refused may be gone before it gets its query: that dies
+			wait_until(sub { eval { $node->psql('postgres', 'SELECT 1') == 0 } })
 				or die 'the server does not recover';
 		}
 		else
