@@ -12,13 +12,13 @@
 #include "catalog/index.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"
 #include "hnsw/hnsw.h"
 #include "index/foreign.h"
+#include "index/page_pin.h"
 #include "types/sparsevec.h"
 
 /*
@@ -40,51 +40,10 @@ typedef struct HnswCache
  * ------------------------------------------------------------------------
  */
 
-/*
- * Buffers where this backend last saw pages.  A guess that ReadRecentBuffer
- * checks, so nothing ever needs to be removed; entries of several pages or
- * indexes may displace each other.
- */
-#define RECENT_BUFFERS 65536
-
-static Buffer *recent_buffers = NULL;
-static uint32  recent_uses = 0;
-
-/* ReadRecentBuffer does not raise usage counts; go the long way now and then. */
-#define RECENT_USES_BEFORE_LOOKUP 16
-
-static inline Buffer *
-recent_buffer(Relation rel, BlockNumber block)
-{
-	if (unlikely(recent_buffers == NULL))
-		recent_buffers = MemoryContextAllocZero(TopMemoryContext,
-												sizeof(Buffer) *
-													RECENT_BUFFERS);
-	return &recent_buffers[(block + RelationRelFileNumber(rel) * 7919) %
-						   RECENT_BUFFERS];
-}
-
 Buffer
 hnsw_pin_page(HnswIndex *index, BlockNumber block)
 {
-	Buffer *recent = recent_buffer(index->rel, block);
-
-	/*
-	 * A temporary index and a permanent one may have the same file number, and
-	 * buffers do not tell them apart but by being local or shared.
-	 */
-	if (BufferIsValid(*recent) &&
-		BufferIsLocal(*recent) == RelationUsesLocalBuffers(index->rel) &&
-		++recent_uses % RECENT_USES_BEFORE_LOOKUP != 0 &&
-		ReadRecentBuffer(RelationRelFileLocator(index->rel), MAIN_FORKNUM,
-						 block, *recent))
-	{
-		pgstat_count_buffer_read(index->rel);
-		pgstat_count_buffer_hit(index->rel);
-		return *recent;
-	}
-	*recent = ReadBuffer(index->rel, block);
-	return *recent;
+	return index_pin_page(index->rel, block);
 }
 
 static void

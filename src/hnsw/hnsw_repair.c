@@ -152,17 +152,6 @@ add_spared(HnswRepair *repair, HnswElement element)
  * ------------------------------------------------------------------------
  */
 
-static bool
-has_protected(const uint32 *edges, uint32 count, HnswElement target)
-{
-	for (uint32 i = 0; i < count; i++)
-	{
-		if (edges[i] == (target | HNSW_PROTECTED))
-			return true;
-	}
-	return false;
-}
-
 void
 hnsw_mend_element(HnswRepair *repair, HnswElement element)
 {
@@ -172,18 +161,14 @@ hnsw_mend_element(HnswRepair *repair, HnswElement element)
 
 	for (uint32 i = 0; i < count; i++)
 	{
-		uint32		  their_edges[2 * HNSW_MAX_M];
-		uint32		  their_count;
 		HnswElement	  target = HNSW_EDGE_TARGET(edges[i]);
 		MemoryContext old_context;
 
 		if (!HNSW_EDGE_IS_PROTECTED(edges[i]) ||
 			!hnsw_set_has(&repair->dying, target))
 			continue;
-		their_count = hnsw_read_list(index, target, 0, their_edges);
-		if (has_protected(their_edges, their_count, element))
-			continue;
 
+		/* writes nothing if it is there */
 		old_context = MemoryContextSwitchTo(repair->context);
 		if (!hnsw_add_protected_edge(index, target, element,
 									 hnsw_list_capacity(index, 0)))

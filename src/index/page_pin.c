@@ -20,7 +20,7 @@ static Buffer *recent_buffers = NULL;
 static uint32  recent_uses = 0;
 
 /* ReadRecentBuffer does not raise usage counts; go the long way now and then. */
-#define RECENT_USES_BEFORE_LOOKUP 8
+#define RECENT_USES_BEFORE_LOOKUP 16
 
 static inline Buffer *
 recent_buffer(Relation rel, BlockNumber block)
