@@ -38,7 +38,10 @@ extern int	check_end(void);
 /* Run one group; its line follows its diagnostics. */
 extern void run_group(const char *name, void (*body)(void));
 
-/* Seed from the environment (SEED) or the clock, printed by main. */
+/*
+ * Random numbers: the same ones in every run, so that a failure means a change
+ * of the code, unless SEED says otherwise.
+ */
 extern void	  random_seed(uint64 seed);
 extern uint64 random_bits(void);
 

@@ -10,8 +10,7 @@
  * A program of its own, since it needs the server's static libraries; part of
  * "make check" where they are.
  *
- *	build/number_io_test			a million of each kind, prints its seed
- *	SEED=n build/number_io_test		repeats a run
+ *	build/number_io_test			a million of each kind
  *	build/number_io_test all		writes and reads back every float4 (two
  *									minutes)
  */
@@ -22,34 +21,18 @@
 #include <fenv.h>
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/shortest_dec.h"
 
+#include "check.h"
 #include "distance/distance.h"
 #include "types/number_io.h"
-
-#undef printf
-#undef snprintf
 
 #define CASES	   1000000
 #define MAX_TEXT   400
 #define MAX_REPORT 10
 
-static uint64 random_state;
-static int	  failures;
-static int	  groups;
-
-/* SplitMix64 (Steele, Lea & Flood 2014) */
-static uint64
-random_bits(void)
-{
-	uint64 z = (random_state += UINT64CONST(0x9e3779b97f4a7c15));
-
-	z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
+static bool every_float;
 
 static int
 random_below(int n)
@@ -73,13 +56,6 @@ bits_of(float value)
 
 	memcpy(&bits, &value, sizeof(bits));
 	return bits;
-}
-
-static void
-group_done(const char *name)
-{
-	printf("%sok %d - %s\n", failures > 0 ? "not " : "", ++groups, name);
-	fflush(stdout);
 }
 
 /*
@@ -141,7 +117,7 @@ check_to_odd(const char *text)
 		return;
 
 	value = number_parse_to_odd(text);
-	if (bits_of(value) != bits_of(expected) && failures++ < MAX_REPORT)
+	if (bits_of(value) != bits_of(expected) && check_failures++ < MAX_REPORT)
 		printf("# \"%s\" to odd: value %08x, not %08x\n", text, bits_of(value),
 			   bits_of(expected));
 }
@@ -166,7 +142,7 @@ check_reading(const char *text)
 		(bits_of(value) != bits_of(expected) &&
 		 !(isnan(value) && isnan(expected))))
 	{
-		if (failures++ < MAX_REPORT)
+		if (check_failures++ < MAX_REPORT)
 			printf("# \"%s\": value %08x, not %08x; length %d, not %d; "
 				   "status %d, not %d\n",
 				   text, bits_of(value), bits_of(expected), (int) (end - copy),
@@ -288,7 +264,6 @@ test_known(void)
 
 	for (int i = 0; i < (int) lengthof(texts); i++)
 		check_reading(texts[i]);
-	group_done("known cases are read as by strtof");
 }
 
 static void
@@ -316,7 +291,6 @@ test_random_decimals(void)
 					 random_below(2) == 0 ? 'e' : 'E', random_below(110) - 60);
 		check_reading(text);
 	}
-	group_done("random decimals are read as by strtof");
 }
 
 /* The middle between two floats, and its neighbours in the last digit. */
@@ -354,7 +328,6 @@ test_middles(void)
 		}
 		check_reading(text);
 	}
-	group_done("middles between floats are read as by strtof");
 }
 
 static void
@@ -380,7 +353,6 @@ test_hexadecimal(void)
 			snprintf(p, MAX_TEXT - (p - text), "p%d", random_below(340) - 190);
 		check_reading(text);
 	}
-	group_done("hexadecimal numbers are read as by strtof");
 }
 
 /* No parenthesis and no space: strtof reads nan(...) and skips space. */
@@ -400,7 +372,6 @@ test_random_characters(void)
 		text[length] = '\0';
 		check_reading(text);
 	}
-	group_done("random characters are read as by strtof");
 }
 
 static void
@@ -422,16 +393,16 @@ check_writing(uint32 bits)
 	if (strcmp(text, expected) != 0 || length > NUMBER_MAX_CHARS ||
 		end != text + length || status != NUMBER_OK || bits_of(value) != bits)
 	{
-		if (failures++ < MAX_REPORT)
+		if (check_failures++ < MAX_REPORT)
 			printf("# %08x: \"%s\", not \"%s\"; read back as %08x\n", bits,
 				   text, expected, bits_of(value));
 	}
 }
 
 static void
-test_writing(bool all)
+test_writing(void)
 {
-	uint64 step = all ? 1 : 4001;
+	uint64 step = every_float ? 1 : 4001;
 
 	for (uint64 bits = 0; bits < 0x7f800000; bits += step)
 	{
@@ -445,8 +416,6 @@ test_writing(bool all)
 		for (int near = -2; near <= 2; near++)
 			check_writing((uint32) (Max(exponent << 23, 2) + near));
 	}
-	group_done(all ? "every float4 is written as by PostgreSQL and read back"
-				   : "floats are written as by PostgreSQL and read back");
 }
 
 #define MAX_LIST (3 * DECIMAL_BLOCK)
@@ -468,20 +437,20 @@ check_list(const float *x, int n)
 	if (end - text != p - expected ||
 		memcmp(text, expected, p - expected) != 0)
 	{
-		if (failures++ < MAX_REPORT)
+		if (check_failures++ < MAX_REPORT)
 			printf("# %s: \"%.*s\", not \"%.*s\"\n", distance_kernels->isa,
 				   (int) (end - text), text, (int) (p - expected), expected);
 	}
 }
 
 static void
-test_lists(bool all)
+test_lists(void)
 {
 	static const char *const names[] = {"baseline", "neon", "avx2", "avx512"};
 	static const uint32		 odd_ones[] = {0,		   1,		   0x7fffff,
 										   0x800000,   0x3f800000, 0x40800000,
 										   0x7f800000, 0x7fc00000, 0x42f60000};
-	uint32					 step = all ? 1 : 4001;
+	uint32					 step = every_float ? 1 : 4001;
 
 	for (int t = 0; t < (int) lengthof(names); t++)
 	{
@@ -514,7 +483,6 @@ test_lists(bool all)
 		}
 	}
 	distance_select("auto");
-	group_done("lists are written as their numbers are, by all kernels");
 }
 
 static void
@@ -536,32 +504,27 @@ test_special(void)
 		text[number_print_float(float_from(cases[i].bits), text)] = '\0';
 		if (strcmp(text, cases[i].text) != 0)
 		{
-			failures++;
+			check_failures++;
 			printf("# %08x: \"%s\"\n", cases[i].bits, text);
 		}
 	}
-	group_done("NaN and infinities are written as by PostgreSQL");
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *seed = getenv("SEED");
-
-	random_state = seed != NULL ? strtoull(seed, NULL, 0)
-								: (uint64) time(NULL);
-	printf("# SEED=%llu\n", (unsigned long long) random_state);
-
-	test_known();
-	test_random_decimals();
-	test_middles();
-	test_hexadecimal();
-	test_random_characters();
-	test_special();
-	distance_init();
-	test_writing(argc > 1 && strcmp(argv[1], "all") == 0);
-	test_lists(argc > 1 && strcmp(argv[1], "all") == 0);
-
-	printf("1..%d\n", groups);
-	return failures > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	every_float = argc > 1 && strcmp(argv[1], "all") == 0;
+	check_begin();
+	run_group("known cases are read as by strtof", test_known);
+	run_group("random decimals are read as by strtof", test_random_decimals);
+	run_group("middles between floats are read as by strtof", test_middles);
+	run_group("hexadecimal numbers are read as by strtof", test_hexadecimal);
+	run_group("random characters are read as by strtof",
+			  test_random_characters);
+	run_group("NaN and infinities are written as by PostgreSQL", test_special);
+	run_group("floats are written as by PostgreSQL and read back",
+			  test_writing);
+	run_group("lists are written as their numbers are, by all kernels",
+			  test_lists);
+	return check_end();
 }
