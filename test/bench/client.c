@@ -3,19 +3,21 @@
  *		Executes a prepared statement for many vectors and measures it.
  *
  *	client conninfo=C statement=S vectors=FILE [first=N] [count=N]
- *		   [clients=N] [seconds=S] [setup=SQL] [ids=FILE width=K]
+ *		   [clients=N] [seconds=S] [repeat=0] [setup=SQL] [ids=FILE width=K]
  *
  * The statement takes a vector in binary form as $1; vectors are those of an
  * fvecs file, `count` of them from number `first` on.  Each of the clients, a
  * thread with a connection of its own, takes every clients-th of them: once, or
- * over and over for `seconds`.  With `ids`, the first column of each result, an
- * integer, is written as `width` int32 per vector, -1 where there is none.
+ * over and over for `seconds`, or, with repeat=0, once but no longer than that.
+ * With `ids`, the first column of each result, an integer, is written as
+ * `width` int32 per vector, -1 where there is none.  SIGINT ends a run early.
  *
  * Prints one object of JSON: executions, seconds, and milliseconds at the
  * percentiles 50, 95 and 99.
  */
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,10 +47,14 @@ static const char *conninfo;
 static const char *setup;
 static const char *statement;
 static int		   clients = 1;
-static double	   seconds; /* 0: each vector once */
-static int		   width;
-static int32_t	  *ids;
-static Vectors	   vectors;
+static double	   seconds; /* 0: no limit */
+static int		   repeat = 1;
+
+/* SIGINT ends a run as the time does. */
+static volatile sig_atomic_t interrupted;
+static int					 width;
+static int32_t				*ids;
+static Vectors				 vectors;
 
 /* All clients start at once, when they are connected. */
 static pthread_barrier_t start;
@@ -59,6 +65,13 @@ fail(const char *what, const char *why)
 {
 	fprintf(stderr, "client: %s: %s\n", what, why);
 	exit(EXIT_FAILURE);
+}
+
+static void
+interrupt(int signal)
+{
+	(void) signal;
+	interrupted = 1;
 }
 
 static double
@@ -195,7 +208,7 @@ run_client(void *argument)
 
 		if (vector >= vectors.count)
 		{
-			if (seconds == 0)
+			if (seconds == 0 || !repeat)
 				break;
 			vector = client->number % vectors.count;
 		}
@@ -204,7 +217,7 @@ run_client(void *argument)
 		after = now();
 		note_latency(client, (after - before) * 1000);
 		before = after;
-		if (seconds > 0 && after - start_time >= seconds)
+		if (interrupted || (seconds > 0 && after - start_time >= seconds))
 			break;
 	}
 	PQfinish(connection);
@@ -256,6 +269,8 @@ main(int argc, char **argv)
 			clients = atoi(value);
 		else if (strcmp(argv[i], "seconds") == 0)
 			seconds = atof(value);
+		else if (strcmp(argv[i], "repeat") == 0)
+			repeat = atoi(value);
 		else if (strcmp(argv[i], "ids") == 0)
 			ids_path = value;
 		else if (strcmp(argv[i], "width") == 0)
@@ -267,6 +282,7 @@ main(int argc, char **argv)
 		clients < 1 || (ids_path != NULL && width < 1))
 		fail("arguments", "see the head of client.c");
 
+	signal(SIGINT, interrupt);
 	read_vectors(vectors_path, first, count);
 	if (ids_path != NULL)
 		ids = allocate(sizeof(int32_t) * width * (size_t) vectors.count);

@@ -67,14 +67,27 @@ class ServerIndex:
             read = plan["Shared Read Blocks"]
             return (plan["Shared Hit Blocks"] + read) / queries, read / queries
 
-    def run_client(self, **arguments):
+    def start_client(self, **arguments):
         words = [f"{name}={value}" for name, value in dict(arguments, conninfo=self.server.conninfo).items()]
-        return json.loads(subprocess.check_output([self.options.client, *words], text=True))
+        return subprocess.Popen([self.options.client, *words], stdout=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def finish_client(process):
+        output, _ = process.communicate()
+        if process.returncode != 0:
+            raise RuntimeError(f"{process.args[0]} failed")
+        return json.loads(output)
+
+    def run_client(self, **arguments):
+        return self.finish_client(self.start_client(**arguments))
+
+    def start_queries(self, parameter, clients, seconds):
+        setup = "; ".join(f"SET {name} = {value}" for name, value in self.settings(parameter).items())
+        return self.start_client(statement=f"SELECT id FROM items ORDER BY v {self.operator} $1 LIMIT {K}",
+                                 vectors=self.files["queries"], setup=setup, clients=clients, seconds=seconds)
 
     def client(self, parameter, clients, seconds):
-        setup = "; ".join(f"SET {name} = {value}" for name, value in self.settings(parameter).items())
-        return self.run_client(statement=f"SELECT id FROM items ORDER BY v {self.operator} $1 LIMIT {K}",
-                               vectors=self.files["queries"], setup=setup, clients=clients, seconds=seconds)
+        return self.finish_client(self.start_queries(parameter, clients, seconds))
 
 
 class ProcessIndex:

@@ -1,6 +1,7 @@
 """part_index.py -- hnsw and ivfflat: build, search, and a life of changes."""
 
 import os
+import signal
 
 import numpy as np
 
@@ -64,6 +65,8 @@ class IndexPart:
             self.churn()
         if "insert" in wanted:
             self.insert_together()
+        if "load" in wanted:
+            self.under_load()
         for server in self.servers:
             server.execute("DROP TABLE items, queries")
             server.execute("DROP SEQUENCE ids")
@@ -237,6 +240,41 @@ class IndexPart:
         first = self.pool * 3 // 4
         rate = {index.name: self.insert_rows(index, first, self.pool - first, clients=8) for index in self.indexes}
         self.note("inserts of 8 clients", "1/s", rate, smaller=False)
+
+    def under_load(self):
+        """8 clients insert and 8 search at the same time: the second half of the
+        rows, until they or the time run out.  An error ends the benchmark.
+        """
+        half = len(self.data.base) // 2
+        path = os.path.join(self.options.work, "second_half.fvecs")
+        write_fvecs(path, self.data.base[half:])
+        inserts, queries, recall, anew = {}, {}, {}, {}
+        for index in self.indexes:
+            server, name = index.server, index.name
+            server.execute("DROP INDEX items_v")
+            server.execute("TRUNCATE items")
+            server.execute(f"ALTER SEQUENCE ids RESTART WITH {half + 1}")
+            server.load("items", self.data.base[:half])
+            server.execute(index.definition)
+            server.execute("VACUUM ANALYZE items")
+            searchers = index.start_queries(self.at[index], 8, self.options.load_seconds)
+            result = index.run_client(statement="INSERT INTO items (v) VALUES ($1)", vectors=path,
+                                      clients=8, seconds=self.options.load_seconds, repeat=0)
+            inserts[name] = result["executions"] / result["seconds"]
+            searchers.send_signal(signal.SIGINT)
+            result = index.finish_client(searchers)
+            queries[name] = result["executions"] / result["seconds"]
+            # which client's row got which number differs
+            self.vectors = server.fetch("items", self.data.dims)
+            self.truth = Truth(self.data, self.vectors, np.arange(1, len(self.vectors) + 1), self.options.processes)
+            recall[name] = self.truth.recall(index.search(self.at[index])[0])
+            server.execute("REINDEX INDEX items_v")
+            anew[name] = self.truth.recall(index.search(self.at[index])[0])
+        what = "8 clients inserting, 8 searching"
+        self.note(f"{what}: inserts", "1/s", inserts, smaller=False)
+        self.note(f"{what}: queries", "1/s", queries, smaller=False)
+        self.note(f"{what}: recall afterwards", "", recall, smaller=False)
+        self.note(f"{what}: recall afterwards, built anew", "", anew, smaller=False)
 
     def compare_recall(self, what, fresh=False):
         """Recall with the parameter of .95, and that of an index built anew."""

@@ -102,8 +102,7 @@ class Server:
     def load(self, table, vectors, first=1):
         """COPY vectors into a table (id, v), ids from `first` on."""
         n, dim = vectors.shape
-        row = np.dtype([("fields", ">i2"), ("id_bytes", ">i4"), ("id", ">i4"), ("v_bytes", ">i4"),
-                        ("dim", ">u2"), ("zero", ">u2"), ("x", ">f4", (dim,))])
+        row = copied_row(dim)
         with self.connect() as connection, connection.cursor() as cursor:
             with cursor.copy(f"COPY {table} (id, v) FROM STDIN (FORMAT binary)") as copy:
                 copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
@@ -116,6 +115,19 @@ class Server:
                     out["x"] = part
                     copy.write(out.tobytes())
                 copy.write(b"\xff\xff")
+
+    def fetch(self, table, dim):
+        """All vectors of a table (id, v), by id."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            with cursor.copy(f"COPY (SELECT id, v FROM {table} ORDER BY id) TO STDOUT (FORMAT binary)") as copy:
+                found = b"".join(copy)
+        return np.frombuffer(found[19:-2], copied_row(dim))["x"].astype(np.float32)
+
+
+def copied_row(dim):
+    """A row (id int, v vector(dim)) of COPY BINARY."""
+    return np.dtype([("fields", ">i2"), ("id_bytes", ">i4"), ("id", ">i4"), ("v_bytes", ">i4"),
+                     ("dim", ">u2"), ("zero", ">u2"), ("x", ">f4", (dim,))])
 
 
 class MemoryWatch:
