@@ -9,7 +9,6 @@
 #define HNSW_H
 
 #include "access/amapi.h"
-#include "access/generic_xlog.h"
 #include "access/genam.h"
 #include "nodes/execnodes.h"
 #include "storage/bufmgr.h"
@@ -20,6 +19,7 @@
 #include "hnsw/hnsw_code.h"
 #include "hnsw/hnsw_format.h"
 #include "index/opclass.h"
+#include "index/page_edit.h"
 
 /* Index options and their ranges: those of pgvector. */
 #define HNSW_DEFAULT_M				 16
@@ -169,11 +169,12 @@ extern uint32 hnsw_column_dimensions(Relation			  rel,
  * A narrow code in place: rule R2.  Pin its page, then read it between begin
  * and end; begin checks the page, end lets go of the pin as well.
  */
-static inline const HnswCode *
+static inline const VectorCode *
 hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
 {
-	return (const HnswCode *) HnswPageGetSlot(BufferGetPage(buffer), slot,
-											  index->geometry.code_slot_bytes);
+	return (
+		const VectorCode *) HnswPageGetSlot(BufferGetPage(buffer), slot,
+											index->geometry.code_slot_bytes);
 }
 
 static inline bool
@@ -198,14 +199,14 @@ typedef struct HnswCodeBuffer
  * Read a code of any form into a buffer.  NULL if the element has none any
  * more, which only scans can meet.
  */
-extern const HnswCode *hnsw_load_code(HnswIndex *index, HnswElement element,
-									  HnswCodeBuffer *buffer);
+extern const VectorCode *hnsw_load_code(HnswIndex *index, HnswElement element,
+										HnswCodeBuffer *buffer);
 
 /* The same for varying codes with the slot's page, which loses its pin. */
-extern const HnswCode *hnsw_assemble_code(HnswIndex	 *index,
-										  HnswElement element,
-										  Buffer slot_buffer, uint32 slot,
-										  HnswCodeBuffer *buffer);
+extern const VectorCode *hnsw_assemble_code(HnswIndex  *index,
+											HnswElement element,
+											Buffer slot_buffer, uint32 slot,
+											HnswCodeBuffer *buffer);
 
 /*
  * A palloc'd copy of the code of an element that cannot be freed meanwhile:
@@ -253,11 +254,8 @@ extern HnswPlace hnsw_write_code_parts(HnswIndex			*index,
 
 typedef struct HnswEdit
 {
-	HnswIndex		 *index;
-	GenericXLogState *xlog; /* NULL until the first registered page */
-	int				  num_pages;
-	Buffer			  buffers[HNSW_EDIT_MAX_PAGES];
-	Page			  images[HNSW_EDIT_MAX_PAGES]; /* NULL: not registered */
+	HnswIndex *index;
+	PageEdit   pages;
 } HnswEdit;
 
 extern void hnsw_edit_start(HnswEdit *edit, HnswIndex *index);

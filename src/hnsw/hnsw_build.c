@@ -956,7 +956,7 @@ index_row(HnswBuild *build, const void *value, ItemPointer tid)
 	if (!hnsw_encode(&index->coder, value, code))
 		return;
 	code_bytes = hnsw_code_length(&index->coder, code);
-	hash = hnsw_value_hash(&index->coder, value);
+	hash = coder_value_hash(&index->coder.codes, value);
 	num_rows = pg_atomic_fetch_add_u64(&shared->num_rows, 1);
 
 	if (hnsw_graph_is_full(&build->graph))
@@ -986,7 +986,7 @@ build_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 
 	old_context = MemoryContextSwitchTo(build->row_context);
 	value = PG_DETOAST_DATUM(values[0]);
-	hnsw_check_dimensions(&build->index->coder, value);
+	coder_check_dimensions(&build->index->coder.codes, value);
 	index_row(build, value, tid);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(build->row_context);
@@ -1022,7 +1022,7 @@ sample_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 		return;
 	old_context = MemoryContextSwitchTo(sample->context);
 	value = PG_DETOAST_DATUM_COPY(values[0]);
-	hnsw_check_dimensions(&sample->coder, value);
+	coder_check_dimensions(&sample->coder.codes, value);
 	sample->rows[sample->num_rows++] = value;
 	MemoryContextSwitchTo(old_context);
 }

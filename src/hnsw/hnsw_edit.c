@@ -2,13 +2,9 @@
  * hnsw_edit.c
  *		Changes of pages, as generic WAL records.
  *
- * This is the only file that starts and finishes WAL records for existing
- * indexes (a build logs whole pages when it is done).  An edit locks up to
- * four pages in ascending block order (rule L1), changes images of them, and
- * writes all changes in one record, so a crash leaves all or none.
- *
- * While an index is built nobody else sees it and its pages are logged at the
- * end, so edits then change the pages in place.
+ * All changes of existing indexes go through here (a build logs whole pages when
+ * it is done): index/page_edit.h, with the kinds of our pages and the order in
+ * which they are locked (rule L1).
  */
 #include "postgres.h"
 
@@ -63,32 +59,25 @@ void
 hnsw_edit_start(HnswEdit *edit, HnswIndex *index)
 {
 	edit->index = index;
-	edit->xlog = NULL;
-	edit->num_pages = 0;
+	page_edit_start(&edit->pages, index->rel, index->building);
 }
 
 int
 hnsw_edit_lock(HnswEdit *edit, BlockNumber block, HnswPageKind kind)
 {
-	int	   n = edit->num_pages;
+	int	   n = edit->pages.num_pages;
 	Buffer buffer;
 
-	Assert(n < HNSW_EDIT_MAX_PAGES);
-
 	/* waiting for a page locked already would be for ever */
-	if (n > 0 && BufferGetBlockNumber(edit->buffers[n - 1]) >= block)
+	if (n > 0 && BufferGetBlockNumber(edit->pages.buffers[n - 1]) >= block)
 		ereport(ERROR,
 				(errcode(ERRCODE_INDEX_CORRUPTED),
 				 errmsg("index \"%s\" refers to block %u out of order",
 						RelationGetRelationName(edit->index->rel), block),
 				 errhint("Please REINDEX it.")));
 
-	buffer = hnsw_pin_page(edit->index, block);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	edit->buffers[n] = buffer;
-	edit->images[n] = NULL;
-	edit->num_pages++;
-
+	n = page_edit_lock(&edit->pages, block);
+	buffer = edit->pages.buffers[n];
 	if (!PageIsNew(BufferGetPage(buffer)))
 		hnsw_check_page(edit->index, buffer, kind);
 	return n;
@@ -97,68 +86,30 @@ hnsw_edit_lock(HnswEdit *edit, BlockNumber block, HnswPageKind kind)
 Page
 hnsw_edit_peek(HnswEdit *edit, int page)
 {
-	Page current = BufferGetPage(edit->buffers[page]);
+	Page current = page_edit_peek(&edit->pages, page);
 
-	Assert(edit->images[page] == NULL);
+	Assert(edit->pages.images[page] == NULL);
 	return PageIsNew(current) ? NULL : current;
 }
 
 Page
 hnsw_edit_image(HnswEdit *edit, int page, HnswPageKind kind)
 {
-	Page current = BufferGetPage(edit->buffers[page]);
-	bool is_new = PageIsNew(current);
+	Page image = page_edit_image(&edit->pages, page);
 
-	if (edit->images[page] != NULL)
-		return edit->images[page];
-
-	if (edit->index->building)
-		edit->images[page] = current;
-	else
-	{
-		if (edit->xlog == NULL)
-			edit->xlog = GenericXLogStart(edit->index->rel);
-		/* a page's first record is a full image: replay may find it missing */
-		edit->images[page] = GenericXLogRegisterBuffer(
-			edit->xlog, edit->buffers[page],
-			is_new ? GENERIC_XLOG_FULL_IMAGE : 0);
-	}
-	if (is_new)
-		hnsw_init_page(&edit->index->geometry, edit->images[page], kind);
-	return edit->images[page];
-}
-
-static void
-release_pages(HnswEdit *edit)
-{
-	for (int i = 0; i < edit->num_pages; i++)
-		UnlockReleaseBuffer(edit->buffers[i]);
-	edit->num_pages = 0;
-	edit->xlog = NULL;
+	if (PageIsNew(image))
+		hnsw_init_page(&edit->index->geometry, image, kind);
+	return image;
 }
 
 void
 hnsw_edit_finish(HnswEdit *edit)
 {
-	if (edit->xlog != NULL)
-		GenericXLogFinish(edit->xlog);
-	else if (edit->index->building)
-	{
-		for (int i = 0; i < edit->num_pages; i++)
-		{
-			if (edit->images[i] != NULL)
-				MarkBufferDirty(edit->buffers[i]);
-		}
-	}
-	release_pages(edit);
+	page_edit_finish(&edit->pages);
 }
 
 void
 hnsw_edit_abort(HnswEdit *edit)
 {
-	Assert(!edit->index->building || edit->num_pages == 0 ||
-		   edit->images[0] == NULL);
-	if (edit->xlog != NULL)
-		GenericXLogAbort(edit->xlog);
-	release_pages(edit);
+	page_edit_abort(&edit->pages);
 }

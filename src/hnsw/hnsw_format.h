@@ -245,7 +245,7 @@ typedef struct HnswSupply
  *	12		2		m
  *	14		2		ef_construction
  *	16		4		bytes of a code; if codes vary, of a slot
- *	20		1		code kind (HnswCodeKind)
+ *	20		1		code kind (CodeKind)
  *	21		1		metric (VectorMetric)
  *	22		1		1 if vectors are rotated before they are encoded, else 0
  *	23		1		1 while vacuum takes ghosts out of the graph, else 0
@@ -287,14 +287,6 @@ StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 96, "on-disk format");
 	(offsetof(HnswMetaPageData, extents) + sizeof(HnswExtent) * (num_extents))
 #define HnswPageGetMeta(page) \
 	((HnswMetaPageData *) ((char *) (page) + HNSW_CONTENT_OFFSET))
-
-typedef enum HnswCodeKind
-{
-	HNSW_CODE_SQ8 = 1,	 /* 8 bits a dimension, see quantize/sq8.h */
-	HNSW_CODE_FLOAT = 2, /* float4 a dimension */
-	HNSW_CODE_BITS = 3,	 /* a bit a dimension, as in the value */
-	HNSW_CODE_SPARSE = 4 /* what is not zero, see HnswSparseCode */
-} HnswCodeKind;
 
 /*
  * What follows from m and the size of a code: the shape of the arrays.

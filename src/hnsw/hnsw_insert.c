@@ -83,7 +83,7 @@ write_changes(HnswIndex *index, int level, ListChange *changes,
 			bool same = i > first &&
 						changes[i].at.block == changes[i - 1].at.block;
 
-			if (!same && edit.num_pages == HNSW_EDIT_MAX_PAGES)
+			if (!same && edit.pages.num_pages == HNSW_EDIT_MAX_PAGES)
 				break;
 			if (!same)
 				page = hnsw_edit_lock(&edit, changes[i].at.block, kind);
@@ -98,8 +98,9 @@ write_changes(HnswIndex *index, int level, ListChange *changes,
 
 			if (j == first || change->at.block != changes[j - 1].at.block)
 				page++;
-			current = edit.images[page] != NULL ? edit.images[page]
-												: hnsw_edit_peek(&edit, page);
+			current = edit.pages.images[page] != NULL
+						  ? edit.pages.images[page]
+						  : hnsw_edit_peek(&edit, page);
 			if (current == NULL)
 			{
 				if (change->expected_count != 0)
@@ -829,11 +830,11 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 	uint64		   hash;
 	int			   level;
 
-	hnsw_check_dimensions(&index->coder, value);
+	coder_check_dimensions(&index->coder.codes, value);
 	code = palloc0(hnsw_encoded_bytes(&index->coder, value));
 	if (!hnsw_encode(&index->coder, value, code))
 		return;
-	hash = hnsw_value_hash(&index->coder, value);
+	hash = coder_value_hash(&index->coder.codes, value);
 	hnsw_query_init(&query, &index->coder, value);
 	hnsw_search_init(&search, index, &query);
 

@@ -130,22 +130,14 @@ check_metapage(Relation rel, Page page)
 				 HNSW_FORMAT_VERSION),
 			 errhint("Please REINDEX it.")));
 
-	encoding.kind = meta->code_kind;
-	encoding.slot_bytes = meta->code_bytes;
-	if (meta->dimensions < 1 || meta->dimensions > SPARSEVEC_MAX_DIM ||
+	encoding.code.kind = meta->code_kind;
+	encoding.code_bytes = meta->code_bytes;
+	if (meta->dimensions < 1 ||
+		!hnsw_encoding_is_valid(encoding, meta->dimensions) ||
 		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
-		meta->code_kind < HNSW_CODE_SQ8 ||
-		meta->code_kind > HNSW_CODE_SPARSE || meta->rotated > 1 ||
-		meta->code_bytes != hnsw_code_bytes(encoding, meta->dimensions) ||
-		(meta->code_kind != HNSW_CODE_SPARSE &&
-		 meta->dimensions > HNSW_MAX_BITS) ||
-		(meta->code_kind == HNSW_CODE_SPARSE &&
-		 (meta->code_bytes < HNSW_MIN_SLOT_BYTES ||
-		  meta->code_bytes > HNSW_MAX_SLOT_BYTES ||
-		  meta->code_bytes % sizeof(int32) != 0)) ||
-		meta->num_extents > HNSW_MAX_EXTENTS ||
+		meta->rotated > 1 || meta->num_extents > HNSW_MAX_EXTENTS ||
 		meta->entry_level > HNSW_MAX_LEVEL)
 		report_bad_page(rel, HNSW_META_BLKNO,
 						"The metapage has values out of range.");
@@ -214,9 +206,9 @@ cache_metapage(Relation rel, Page page)
 	cache->ef_construction = meta->ef_construction;
 	cache->seed = meta->seed;
 	cache->metric = meta->metric;
-	cache->encoding.kind = meta->code_kind;
-	cache->encoding.rotated = meta->rotated != 0;
-	cache->encoding.slot_bytes = meta->code_bytes;
+	cache->encoding.code.kind = meta->code_kind;
+	cache->encoding.code.rotated = meta->rotated != 0;
+	cache->encoding.code_bytes = meta->code_bytes;
 	cache->directory.num_extents = meta->num_extents;
 	hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
 	for (uint32 i = 0; i < meta->num_extents; i++)
@@ -284,7 +276,7 @@ hnsw_open(Relation rel)
 		(void) read_metapage(rel);
 	cache = rel->rd_amcache;
 	if (cache->metric != opclass.metric ||
-		!hnsw_code_kind_fits(cache->encoding.kind, opclass.type->kind) ||
+		!coder_kind_fits(cache->encoding.code.kind, opclass.type->kind) ||
 		cache->dimensions > hnsw_max_dimensions(opclass.type->kind))
 		report_bad_page(rel, HNSW_META_BLKNO,
 						"It does not fit the operator class.");
@@ -293,8 +285,7 @@ hnsw_open(Relation rel)
 	index->m = cache->m;
 	index->ef_construction = cache->ef_construction;
 	index->seed = cache->seed;
-	hnsw_geometry_init(&index->geometry, cache->m,
-					   hnsw_code_bytes(cache->encoding, cache->dimensions));
+	hnsw_geometry_init(&index->geometry, cache->m, cache->encoding.code_bytes);
 	copy_directory(index);
 	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
 					cache->encoding);
@@ -560,10 +551,10 @@ hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 	meta->dimensions = dimensions;
 	meta->m = hnsw_option_m(rel);
 	meta->ef_construction = hnsw_option_ef_construction(rel);
-	meta->code_bytes = hnsw_code_bytes(encoding, dimensions);
-	meta->code_kind = encoding.kind;
+	meta->code_bytes = encoding.code_bytes;
+	meta->code_kind = encoding.code.kind;
 	meta->metric = opclass->metric;
-	meta->rotated = encoding.rotated;
+	meta->rotated = encoding.code.rotated;
 	meta->seed = seed;
 	meta->entry_point = HNSW_NONE;
 	for (int i = 0; i < HNSW_SUPPLY_KINDS; i++)

@@ -18,20 +18,15 @@
 #include <math.h>
 
 #include "access/relscan.h"
-#include "access/tableam.h"
-#include "catalog/index.h"
-#include "catalog/pg_am_d.h"
-#include "executor/executor.h"
 #include "lib/pairingheap.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "base/compat.h"
 #include "base/settings.h"
 #include "hnsw/hnsw.h"
+#include "index/row_fetch.h"
 
 /* A candidate whose row has not been looked at. */
 typedef struct PendingElement
@@ -55,8 +50,7 @@ typedef struct ReadyElement
 typedef struct HnswScan
 {
 	HnswIndex	 *index;
-	MemoryContext context;	   /* everything of one rescan */
-	MemoryContext row_context; /* values of one heap row */
+	MemoryContext context; /* everything of one rescan */
 	bool		  started;
 	bool		  ordered; /* the query has a direction to order by */
 	HnswQuery	  query;
@@ -66,13 +60,7 @@ typedef struct HnswScan
 	int			  replacements;	 /* candidates to find for dead ones */
 	double		  last_distance; /* of the row returned last */
 	bool		  any_returned;
-
-	/* to compute exact distances */
-	IndexInfo			*index_info;
-	EState				*estate;
-	TupleTableSlot		*slot;
-	IndexFetchTableData *fetch;
-	BlockNumber			 heap_blocks; /* rows beyond came after the snapshot */
+	RowFetch	  rows;
 } HnswScan;
 
 static int
@@ -112,9 +100,6 @@ hnsw_begin_scan(Relation rel, int nkeys, int norderbys)
 
 	so->context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan",
 										ALLOCSET_DEFAULT_SIZES);
-	so->row_context = AllocSetContextCreate(CurrentMemoryContext,
-											"hnsw scan row",
-											ALLOCSET_DEFAULT_SIZES);
 	scan->opaque = so;
 	return scan;
 }
@@ -133,29 +118,13 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
 				scan->numberOfOrderBys * sizeof(ScanKeyData));
 }
 
-static void
-end_fetch(HnswScan *so)
-{
-	if (so->fetch != NULL)
-		table_index_fetch_end(so->fetch);
-	if (so->slot != NULL)
-		ExecDropSingleTupleTableSlot(so->slot);
-	if (so->estate != NULL)
-		FreeExecutorState(so->estate);
-	so->fetch = NULL;
-	so->slot = NULL;
-	so->estate = NULL;
-	so->index_info = NULL;
-}
-
 void
 hnsw_end_scan(IndexScanDesc scan)
 {
 	HnswScan *so = (HnswScan *) scan->opaque;
 
-	end_fetch(so);
+	row_fetch_end(&so->rows);
 	MemoryContextDelete(so->context);
-	MemoryContextDelete(so->row_context);
 	pfree(so);
 	scan->opaque = NULL;
 }
@@ -166,84 +135,22 @@ hnsw_end_scan(IndexScanDesc scan)
  */
 
 /*
- * Fetch the visible version of a row; false if the snapshot sees none.
- * Computes its exact distance unless `distance` is NULL, which saves reading
- * the value, mostly out of TOAST.
+ * Does the snapshot see a row?  Computes its exact distance unless `distance` is
+ * NULL, which saves reading the value, mostly out of TOAST.
  */
 static bool
-fetch_row(IndexScanDesc scan, ItemPointer tid, double *distance)
+fetch_row(HnswScan *so, const ItemPointerData *tid, double *distance)
 {
-	HnswScan	   *so = (HnswScan *) scan->opaque;
-	ItemPointerData heap_tid = *tid;
-	bool			call_again = false;
-	bool			found;
+	const void *value;
 
-	if (so->fetch == NULL)
+	if (!row_fetch_visible(&so->rows, tid, distance != NULL ? &value : NULL))
+		return false;
+	if (distance != NULL)
 	{
-		MemoryContext old_context = MemoryContextSwitchTo(so->context);
-
-		so->fetch = table_index_fetch_begin(scan->heapRelation);
-		so->slot = table_slot_create(scan->heapRelation, NULL);
-		MemoryContextSwitchTo(old_context);
+		coder_check_dimensions(&so->index->coder.codes, value);
+		*distance = coder_exact_distance(&so->query.codes, value);
 	}
-
-	found = table_index_fetch_tuple(so->fetch, &heap_tid, scan->xs_snapshot,
-									so->slot, &call_again, NULL);
-	if (found && distance != NULL)
-	{
-		AttrNumber	  column = scan->indexRelation->rd_index->indkey.values[0];
-		Datum		  value;
-		bool		  isnull;
-		MemoryContext old_context = MemoryContextSwitchTo(so->row_context);
-
-		if (column != 0)
-			value = slot_getattr(so->slot, column, &isnull);
-		else
-		{
-			Datum values[INDEX_MAX_KEYS];
-			bool  isnulls[INDEX_MAX_KEYS];
-
-			if (so->index_info == NULL)
-			{
-				MemoryContextSwitchTo(so->context);
-				so->index_info = BuildIndexInfo(scan->indexRelation);
-				so->estate = CreateExecutorState();
-				MemoryContextSwitchTo(so->row_context);
-			}
-			GetPerTupleExprContext(so->estate)->ecxt_scantuple = so->slot;
-			FormIndexDatum(so->index_info, so->slot, so->estate, values,
-						   isnulls);
-			value = values[0];
-			isnull = isnulls[0];
-		}
-
-		if (isnull)
-			found = false; /* cannot be: the index has no NULLs */
-		else
-		{
-			void *detoasted = PG_DETOAST_DATUM(value);
-
-			hnsw_check_dimensions(&so->index->coder, detoasted);
-			*distance = hnsw_exact_distance(&so->query, detoasted);
-		}
-		MemoryContextSwitchTo(old_context);
-		MemoryContextReset(so->row_context);
-		if (so->estate != NULL)
-			ResetPerTupleExprContext(so->estate);
-	}
-	ExecClearTuple(so->slot);
-	return found;
-}
-
-/*
- * Rows in blocks that were not there when the scan began came later than its
- * snapshot.  A damaged TID must not send the server looking for them.
- */
-static bool
-may_be_visible(const HnswScan *so, const ItemPointerData *tid)
-{
-	return ItemPointerIsValid(tid) &&
-		   ItemPointerGetBlockNumber(tid) < so->heap_blocks;
+	return true;
 }
 
 static ReadyElement *
@@ -315,7 +222,7 @@ collect_rows(HnswScan *so, HnswElement element)
 		ready->num_rows = 0;
 		if (head.state != HNSW_ENTRY_ELEMENT)
 			break;
-		if (may_be_visible(so, &head.tid))
+		if (ItemPointerIsValid(&head.tid))
 			ready = append_row(ready, &allocated, &head.tid);
 		if (next == HNSW_NONE)
 			break;
@@ -329,8 +236,7 @@ collect_rows(HnswScan *so, HnswElement element)
 					 (row.state == HNSW_ENTRY_ROW ||
 					  row.state == HNSW_ENTRY_FREE) &&
 					 ++steps <= hnsw_end_number(index);
-			if (intact && row.state == HNSW_ENTRY_ROW &&
-				may_be_visible(so, &row.tid))
+			if (intact && row.state == HNSW_ENTRY_ROW)
 				ready = append_row(ready, &allocated, &row.tid);
 			next = row.next;
 		}
@@ -374,12 +280,12 @@ take_beam(HnswScan *so)
 													 sizeof(PendingElement));
 
 		pending->element = HnswCandidateElement(candidate);
-		pending->bound = hnsw_lower_bound(&so->index->coder,
-										  candidate->distance,
-										  candidate->error);
-		pending->upper_bound = hnsw_upper_bound(&so->index->coder,
-												candidate->distance,
-												candidate->error);
+		pending->bound = coder_lower_bound(&so->index->coder.codes,
+										   candidate->distance,
+										   candidate->error);
+		pending->upper_bound = coder_upper_bound(&so->index->coder.codes,
+												 candidate->distance,
+												 candidate->error);
 		pairingheap_add(so->pending, &pending->node);
 	}
 	hnsw_search_consume(search, search->beam_count);
@@ -407,7 +313,7 @@ start_search(IndexScanDesc scan)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("non-MVCC snapshots are not supported with hnsw")));
 
-	end_fetch(so);
+	row_fetch_end(&so->rows);
 	MemoryContextReset(so->context);
 	old_context = MemoryContextSwitchTo(so->context);
 
@@ -417,18 +323,16 @@ start_search(IndexScanDesc scan)
 	so->replacements = 0;
 	so->any_returned = false;
 	so->started = true;
-	so->heap_blocks = scan->heapRelation->rd_rel->relam == HEAP_TABLE_AM_OID
-						  ? RelationGetNumberOfBlocks(scan->heapRelation)
-						  : InvalidBlockNumber;
+	row_fetch_begin(&so->rows, scan);
 
 	order = &scan->orderByData[0];
 	if ((order->sk_flags & SK_ISNULL) == 0)
 	{
 		value = PG_DETOAST_DATUM_COPY(order->sk_argument);
-		hnsw_check_dimensions(&so->index->coder, value);
+		coder_check_dimensions(&so->index->coder.codes, value);
 	}
 	hnsw_query_init(&so->query, &so->index->coder, value);
-	so->ordered = so->query.value != NULL;
+	so->ordered = so->query.codes.value != NULL;
 
 	hnsw_search_init(&so->search, so->index, &so->query);
 	pgstat_count_index_scan(scan->indexRelation);
@@ -503,9 +407,8 @@ is_nearest_by_bounds(HnswScan *so, const PendingElement *element)
  * ready, or is dropped because no row is visible.
  */
 static void
-resolve_pending(IndexScanDesc scan)
+resolve_pending(HnswScan *so)
 {
-	HnswScan	   *so = (HnswScan *) scan->opaque;
 	PendingElement *pending = pairingheap_container(PendingElement, node,
 													pairingheap_remove_first(
 														so->pending));
@@ -521,7 +424,7 @@ resolve_pending(IndexScanDesc scan)
 		while (ready->next_row < ready->num_rows && !usable)
 		{
 			CHECK_FOR_INTERRUPTS();
-			usable = fetch_row(scan, &ready->rows[ready->next_row],
+			usable = fetch_row(so, &ready->rows[ready->next_row],
 							   by_bounds ? NULL : &ready->distance);
 			if (!usable)
 				ready->next_row++;
@@ -585,7 +488,7 @@ next_row(IndexScanDesc scan)
 		if (pending != NULL)
 		{
 			CHECK_FOR_INTERRUPTS();
-			resolve_pending(scan);
+			resolve_pending(so);
 			continue;
 		}
 
@@ -606,8 +509,6 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection dir)
 		start_search(scan);
 	found = next_row(scan);
 
-	/* let go of the heap page */
-	if (so->fetch != NULL)
-		table_index_fetch_reset(so->fetch);
+	row_fetch_let_go(&so->rows);
 	return found;
 }

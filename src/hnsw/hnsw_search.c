@@ -110,7 +110,7 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
 }
 
 static inline void
-prefetch_code(const HnswCode *code, Size bytes)
+prefetch_code(const VectorCode *code, Size bytes)
 {
 	const char *p = (const char *) code;
 
@@ -120,7 +120,7 @@ prefetch_code(const HnswCode *code, Size bytes)
 }
 
 static inline HnswCandidate
-make_candidate(HnswSearch *search, HnswElement element, const HnswCode *code)
+make_candidate(HnswSearch *search, HnswElement element, const VectorCode *code)
 {
 	HnswCandidate candidate;
 
@@ -135,7 +135,7 @@ typedef void (*ScoreCallback)(HnswSearch *search, HnswCandidate candidate);
 
 /* Score codes that cannot be read in place, or not all of them. */
 static void
-score_loaded(HnswSearch *search, HnswElement element, const HnswCode *code,
+score_loaded(HnswSearch *search, HnswElement element, const VectorCode *code,
 			 ScoreCallback accept)
 {
 	/* an element that was freed meanwhile has nothing to offer */
@@ -210,9 +210,9 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 static HnswCandidate
 score_element(HnswSearch *search, HnswElement element)
 {
-	HnswCandidate	candidate = {FLT_MAX, 0, element};
-	const HnswCode *code = hnsw_load_code(search->index, element,
-										  &search->code);
+	HnswCandidate	  candidate = {FLT_MAX, 0, element};
+	const VectorCode *code = hnsw_load_code(search->index, element,
+											&search->code);
 
 	if (code != NULL)
 		candidate = make_candidate(search, element, code);
@@ -634,7 +634,7 @@ hnsw_search_widen(HnswSearch *search, int more)
 	{
 		HnswCandidate candidate = heap_pop(&search->rest);
 
-		if (candidate.error == HNSW_ERROR_UNKNOWN)
+		if (candidate.error == CODER_ERROR_UNKNOWN)
 		{
 			candidate.error =
 				score_element(search, HnswCandidateElement(&candidate)).error;

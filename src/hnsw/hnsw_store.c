@@ -186,10 +186,10 @@ static bool
 read_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 				  uint32 slot, HnswCodeBuffer *code)
 {
-	HnswCodeSlot		  header;
-	const HnswCodeSlot	 *in_page;
-	const HnswSparseCode *sparse;
-	uint32				  first;
+	HnswCodeSlot		header;
+	const HnswCodeSlot *in_page;
+	const SparseCode   *sparse;
+	uint32				first;
 
 	in_page = (const HnswCodeSlot *) HnswPageGetSlot(
 		BufferGetPage(slot_buffer), slot, index->geometry.code_slot_bytes);
@@ -197,8 +197,8 @@ read_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 
 	/* without a lock (R2): what was read once is not read again */
 	memcpy(&header, in_page, offsetof(HnswCodeSlot, bytes));
-	if (header.code_bytes < HNSW_SPARSE_CODE_BYTES(0) ||
-		header.code_bytes > HNSW_SPARSE_CODE_BYTES(SPARSEVEC_MAX_NNZ))
+	if (header.code_bytes < SPARSE_CODE_BYTES(0) ||
+		header.code_bytes > SPARSE_CODE_BYTES(SPARSEVEC_MAX_NNZ))
 	{
 		hnsw_end_code_read(index, slot_buffer);
 		return false;
@@ -208,9 +208,9 @@ read_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 	memcpy(code->bytes, in_page->bytes, first);
 	hnsw_end_code_read(index, slot_buffer);
 
-	sparse = (const HnswSparseCode *) code->bytes;
+	sparse = (const SparseCode *) code->bytes;
 	return sparse->count <= SPARSEVEC_MAX_NNZ &&
-		   HNSW_SPARSE_CODE_BYTES(sparse->count) == header.code_bytes &&
+		   SPARSE_CODE_BYTES(sparse->count) == header.code_bytes &&
 		   read_chunks(index, element, header.stamp, header.overflow,
 					   code->bytes + first, header.code_bytes - first);
 }
@@ -220,7 +220,7 @@ read_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
  * no code any more.  An entry and its code come with one record, so that either
  * they agree or they changed meanwhile.
  */
-static const HnswCode *
+static const VectorCode *
 load_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 				  uint32 slot, HnswCodeBuffer *code)
 {
@@ -243,17 +243,17 @@ load_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 							   "Its parts do not fit together");
 		slot_buffer = hnsw_pin_page(index, block);
 	}
-	return (const HnswCode *) code->bytes;
+	return (const VectorCode *) code->bytes;
 }
 
-const HnswCode *
+const VectorCode *
 hnsw_assemble_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 				   uint32 slot, HnswCodeBuffer *code)
 {
 	return load_varying_code(index, element, slot_buffer, slot, code);
 }
 
-const HnswCode *
+const VectorCode *
 hnsw_load_code(HnswIndex *index, HnswElement element, HnswCodeBuffer *code)
 {
 	HnswPlace at;
@@ -263,7 +263,7 @@ hnsw_load_code(HnswIndex *index, HnswElement element, HnswCodeBuffer *code)
 	{
 		reserve_buffer(code, index->geometry.code_bytes);
 		read_wide_code(index, element, code->bytes);
-		return (const HnswCode *) code->bytes;
+		return (const VectorCode *) code->bytes;
 	}
 
 	at = hnsw_code_place(index, element);
@@ -276,7 +276,7 @@ hnsw_load_code(HnswIndex *index, HnswElement element, HnswCodeBuffer *code)
 	memcpy(code->bytes, hnsw_code_in_page(index, buffer, at.slot),
 		   index->geometry.code_bytes);
 	hnsw_end_code_read(index, buffer);
-	return (const HnswCode *) code->bytes;
+	return (const VectorCode *) code->bytes;
 }
 
 HnswCode *
@@ -288,8 +288,8 @@ hnsw_copy_code(HnswIndex *index, HnswElement element)
 		report_broken_code(index, element, "It is not in use");
 	if (hnsw_codes_vary(index->coder.encoding))
 	{
-		const char *wrong = hnsw_check_code(&index->coder,
-											(HnswCode *) buffer.bytes);
+		const char *wrong = coder_check_code(&index->coder.codes,
+											 (VectorCode *) buffer.bytes);
 
 		if (wrong != NULL)
 			report_broken_code(index, element, wrong);
@@ -369,7 +369,7 @@ write_wide_code(HnswIndex *index, const HnswCodeSource *source)
 		HnswEdit edit;
 
 		hnsw_edit_start(&edit, index);
-		while (left > 0 && edit.num_pages < HNSW_EDIT_MAX_PAGES)
+		while (left > 0 && edit.pages.num_pages < HNSW_EDIT_MAX_PAGES)
 		{
 			uint32 part = Min(left, HNSW_PAGE_CAPACITY - at.slot);
 			int	   page = hnsw_edit_lock(&edit, at.block, HNSW_PAGE_CODES);

@@ -385,7 +385,7 @@ mark_dying(VacuumState *state)
 	hnsw_edit_lock(&edit, page->block, HNSW_PAGE_ENTRIES);
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		Page	   current = edit.images[0] != NULL ? edit.images[0]
+		Page current = edit.pages.images[0] != NULL ? edit.pages.images[0]
 													: hnsw_edit_peek(&edit, 0);
 		HnswEntry *entry = entry_in_page(current, slot);
 
@@ -400,7 +400,7 @@ mark_dying(VacuumState *state)
 			entry->state = HNSW_ENTRY_DYING;
 		}
 	}
-	if (edit.images[0] != NULL)
+	if (edit.pages.images[0] != NULL)
 		hnsw_edit_finish(&edit);
 	else
 		hnsw_edit_abort(&edit);
@@ -615,7 +615,7 @@ free_chunks(VacuumState *state, BlockNumber block)
 		}
 		count += chunk->in_use == 0;
 	}
-	if (edit.images[0] != NULL)
+	if (edit.pages.images[0] != NULL)
 		hnsw_edit_finish(&edit);
 	else
 		hnsw_edit_abort(&edit);

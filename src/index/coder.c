@@ -6,7 +6,8 @@
  * (quantize/sq8.h), or floats where that is too coarse.  The exact distance of
  * the SQL operator decides the order of results.  Cosine distance is the
  * squared L2 distance of the normalized vectors, halved, so its codes are L2
- * codes of points on the unit sphere.
+ * codes of points on the unit sphere; but for codes of sparse vectors, whose
+ * distances are the operator's.
  */
 #include "postgres.h"
 
@@ -58,10 +59,27 @@ coder_code_bytes(CodeKind kind, uint32 dimensions)
 			return sizeof(float) * dimensions;
 		case CODE_BITS:
 			return INTALIGN((dimensions + 7) / 8);
+		case CODE_SPARSE:
+			return 0;
 		case CODE_SQ8:
 			break;
 	}
 	return INTALIGN(SQ8_CODE_BYTES(dimensions));
+}
+
+bool
+coder_kind_fits(CodeKind kind, VectorValueKind value_kind)
+{
+	switch (value_kind)
+	{
+		case VALUE_FLOATS:
+			return kind == CODE_SQ8 || kind == CODE_FLOAT;
+		case VALUE_BITS:
+			return kind == CODE_BITS;
+		case VALUE_SPARSE:
+			break;
+	}
+	return kind == CODE_SPARSE;
 }
 
 void
@@ -80,6 +98,8 @@ coder_init(VectorCoder *coder, const VectorOpclass *opclass, uint32 dimensions,
 	else if (encoding.kind == CODE_FLOAT && opclass->type->exact_floats &&
 			 !coder->normalize)
 		coder->rounding = FLOAT_ROUNDING;
+	else if (encoding.kind == CODE_SPARSE)
+		coder->rounding = FLOAT_ROUNDING; /* errors have the rest */
 	coder->floats = opclass->type->kind == VALUE_FLOATS
 						? palloc(sizeof(float) * dimensions)
 						: NULL;
@@ -175,6 +195,74 @@ coder_encode_floats(const VectorCoder *coder, const float *x, double loss,
 	sq8->residual = Min(sq8->residual + loss, FLT_MAX);
 }
 
+bool
+coder_encode(VectorCoder *coder, const void *value, VectorCode *code)
+{
+	const VectorTypeInfo *type = coder->opclass.type;
+	const float			 *x;
+	double				  loss;
+
+	switch (type->kind)
+	{
+		case VALUE_BITS:
+			memcpy(code, type->bits(value), (coder->dimensions + 7) / 8);
+			return true;
+		case VALUE_SPARSE:
+			return sparse_code_encode(coder->opclass.metric,
+									  type->sparse(value),
+									  (SparseCode *) code);
+		case VALUE_FLOATS:
+			break;
+	}
+	x = coder_floats(coder, value, coder->floats, &loss);
+	if (x == NULL)
+		return false;
+	coder_encode_floats(coder, x, loss, code);
+	return true;
+}
+
+uint32
+coder_encoded_bytes(const VectorCoder *coder, const void *value)
+{
+	if (coder->encoding.kind == CODE_SPARSE)
+		return SPARSE_CODE_BYTES(coder->opclass.type->sparse(value).count);
+	return coder_code_bytes(coder->encoding.kind, coder->dimensions);
+}
+
+uint32
+coder_code_length(const VectorCoder *coder, const VectorCode *code)
+{
+	if (coder->encoding.kind == CODE_SPARSE)
+		return SPARSE_CODE_BYTES(((const SparseCode *) code)->count);
+	return coder_code_bytes(coder->encoding.kind, coder->dimensions);
+}
+
+const char *
+coder_check_code(const VectorCoder *coder, const VectorCode *code)
+{
+	switch (coder->encoding.kind)
+	{
+		case CODE_SQ8:
+			return sq8_check((const Sq8Code *) code, coder->dimensions);
+		case CODE_SPARSE:
+			return sparse_code_check((const SparseCode *) code,
+									 coder->dimensions);
+		case CODE_FLOAT:
+		case CODE_BITS:
+			break;
+	}
+	return NULL;
+}
+
+bool
+coder_codes_equal(const VectorCoder *coder, const VectorCode *a,
+				  const VectorCode *b)
+{
+	uint32 bytes = coder_code_length(coder, a);
+
+	return coder_code_length(coder, b) == bytes && memcmp(a, b, bytes) == 0;
+}
+
 void
 coder_decode(const VectorCoder *coder, const VectorCode *code, float *x)
 {
@@ -237,6 +325,15 @@ prepare_bits_query(CoderQuery *query, const VectorCoder *coder,
 	query->bits = bits != NULL ? bits : palloc0((coder->dimensions + 7) / 8);
 }
 
+/* The same for a sparse code; NULL: one without elements. */
+static void
+prepare_sparse_query(CoderQuery *query, const VectorCoder *coder,
+					 const SparseCode *code)
+{
+	query->coder = coder;
+	sparse_code_query_init(&query->sparse, code);
+}
+
 void
 coder_query_init(CoderQuery *query, VectorCoder *coder, const void *value)
 {
@@ -252,12 +349,50 @@ coder_query_init(CoderQuery *query, VectorCoder *coder, const void *value)
 										 : coder->opclass.type->bits(value));
 		return;
 	}
+	if (coder->encoding.kind == CODE_SPARSE)
+	{
+		VectorCode *code = NULL;
+
+		if (value != NULL)
+		{
+			code = palloc0(coder_encoded_bytes(coder, value));
+			if (!coder_encode(coder, value, code))
+				code = NULL;
+		}
+		query->value = code == NULL ? NULL : value;
+		prepare_sparse_query(query, coder, (SparseCode *) code);
+		return;
+	}
 
 	work = palloc0(sizeof(float) * coder->dimensions);
 	x = value == NULL ? NULL : coder_floats(coder, value, work, &loss);
 	query->value = x == NULL ? NULL : value;
 	/* without an order any query serves to walk the graph */
 	prepare_query(query, coder, x == NULL ? work : x, loss);
+}
+
+void
+coder_query_init_from_code(CoderQuery *query, const VectorCoder *coder,
+						   const VectorCode *code)
+{
+	uint32 bytes = coder_code_length(coder, code);
+	void  *copy;
+
+	query->value = NULL;
+	if (coder->opclass.type->kind == VALUE_FLOATS)
+	{
+		copy = palloc(sizeof(float) * coder->dimensions);
+		coder_decode(coder, code, copy);
+		prepare_query(query, coder, copy, 0);
+		return;
+	}
+
+	copy = palloc(bytes);
+	memcpy(copy, code, bytes);
+	if (coder->encoding.kind == CODE_BITS)
+		prepare_bits_query(query, coder, copy);
+	else
+		prepare_sparse_query(query, coder, copy);
 }
 
 /* ------------------------------------------------------------------------
@@ -362,8 +497,11 @@ coder_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
 	CodeEncoding floats = {CODE_FLOAT, false};
 	CodeEncoding plain = {CODE_SQ8, false};
 	CodeEncoding rotated = {CODE_SQ8, opclass->metric != METRIC_L1};
+	CodeEncoding sparse = {CODE_SPARSE, false};
 	VectorCoder	 coder;
 
+	if (opclass->type->kind == VALUE_SPARSE)
+		return sparse;
 	if (opclass->type->kind == VALUE_BITS)
 		return bits;
 	if (dimensions <= MAX_SMALL_DIMENSIONS)
@@ -398,6 +536,12 @@ coder_check_dimensions(const VectorCoder *coder, const void *value)
 						dimensions, coder->dimensions)));
 }
 
+uint64
+coder_value_hash(const VectorCoder *coder, const void *value)
+{
+	return coder->opclass.type->hash(value, coder->seed);
+}
+
 double
 coder_exact_distance(const CoderQuery *query, const void *value)
 {
@@ -408,12 +552,13 @@ coder_exact_distance(const CoderQuery *query, const void *value)
 
 /*
  * The operator's distance, without its rounding, from that of the codes: half
- * the squared chord is the cosine distance.
+ * the squared chord is the cosine distance.  Sparse codes give it as it is.
  */
 static inline double
 operator_distance(const VectorCoder *coder, double code_distance)
 {
-	if (coder->opclass.metric == METRIC_COSINE)
+	if (coder->opclass.metric == METRIC_COSINE &&
+		coder->encoding.kind != CODE_SPARSE)
 		return code_distance > 0 ? code_distance * code_distance / 2 : 0;
 	return code_distance;
 }

@@ -2,7 +2,8 @@
  * coder.h
  *		Values to codes, and the distances between queries, codes and values.
  *
- * Codes of a fixed size, for access methods that keep one next to each row.
+ * For access methods that keep a code next to each row.  Codes have one size,
+ * but for those of sparse vectors.
  */
 #ifndef INDEX_CODER_H
 #define INDEX_CODER_H
@@ -11,6 +12,7 @@
 #include <math.h>
 
 #include "index/opclass.h"
+#include "index/sparse_code.h"
 #include "quantize/rotation.h"
 #include "quantize/sq8.h"
 
@@ -19,7 +21,8 @@ typedef enum CodeKind
 {
 	CODE_SQ8 = 1,	/* 8 bits a dimension, see quantize/sq8.h */
 	CODE_FLOAT = 2, /* float4 a dimension */
-	CODE_BITS = 3	/* a bit a dimension, as in the value */
+	CODE_BITS = 3,	/* a bit a dimension, as in the value */
+	CODE_SPARSE = 4 /* what is not zero, see sparse_code.h */
 } CodeKind;
 
 /*
@@ -32,11 +35,23 @@ typedef struct CodeEncoding
 	bool	 rotated; /* only CODE_SQ8 */
 } CodeEncoding;
 
-/* A code: Sq8Code, float[dimensions] or bits, as the encoding says. */
+/*
+ * A code: Sq8Code, float[dimensions], bits or SparseCode, as the encoding says.
+ * Codes have a multiple of 4 bytes and lie at multiples of 4.
+ */
 typedef struct VectorCode VectorCode;
 
-/* Bytes of a code, a multiple of 4. */
+/* Bytes of a code, unless codes vary. */
 extern uint32 coder_code_bytes(CodeKind kind, uint32 dimensions);
+
+static inline bool
+coder_codes_vary(CodeKind kind)
+{
+	return kind == CODE_SPARSE;
+}
+
+/* Can codes of values of this kind be of that kind? */
+extern bool coder_kind_fits(CodeKind kind, VectorValueKind value_kind);
 
 /*
  * The encoding for vectors like these: `count` values, which may be 0, whose
@@ -67,6 +82,7 @@ typedef struct CoderQuery
 	const float		  *floats; /* what its code would be made of */
 	const uint8		  *bits;   /* the same for CODE_BITS */
 	Sq8Query		   sq8;	   /* CODE_SQ8 */
+	SparseCodeQuery	   sparse; /* CODE_SPARSE */
 } CoderQuery;
 
 /* Set up for an opclass; allocates in the current memory context. */
@@ -74,10 +90,34 @@ extern void coder_init(VectorCoder *coder, const VectorOpclass *opclass,
 					   uint32 dimensions, uint64 seed, CodeEncoding encoding);
 
 /*
- * The floats that a value's code is made of, in the value itself or in work:
+ * Encode a detoasted value of the right number of dimensions.  False if it is
+ * not indexed: a zero vector has no direction, so cosine leaves it out.
+ * `code` has room for coder_encoded_bytes, all zero.
+ */
+extern bool	  coder_encode(VectorCoder *coder, const void *value,
+						   VectorCode *code);
+extern uint32 coder_encoded_bytes(const VectorCoder *coder, const void *value);
+
+/* Bytes of a code. */
+extern uint32 coder_code_length(const VectorCoder *coder,
+								const VectorCode  *code);
+
+/*
+ * What is wrong with a code as it was read, NULL if nothing.  Queries may meet
+ * any codes of the right length; those that are compared with each other must
+ * have passed this.
+ */
+extern const char *coder_check_code(const VectorCoder *coder,
+									const VectorCode  *code);
+
+/* Are two codes the same? */
+extern bool coder_codes_equal(const VectorCoder *coder, const VectorCode *a,
+							  const VectorCode *b);
+
+/*
+ * For codes of floats: the floats that a value's code is made of, in the value itself or in work:
  * normalized and rotated, as the metric and the encoding say.  NULL if the
- * value is not indexed: a zero vector has no direction, so cosine leaves it
- * out.  loss: how far they may be from those of the value.
+ * value is not indexed.  loss: how far they may be from those of the value.
  */
 extern const float *coder_floats(const VectorCoder *coder, const void *value,
 								 float *work, double *loss);
@@ -102,9 +142,16 @@ extern double coder_rotate(const Rotation *rotation, float *x);
 extern void coder_query_init(CoderQuery *query, VectorCoder *coder,
 							 const void *value);
 
+/* A query for the vector that a code stands for; it has no exact value. */
+extern void coder_query_init_from_code(CoderQuery		 *query,
+									   const VectorCoder *coder,
+									   const VectorCode	 *code);
+
 /* Raise pgvector's error unless the value has the index's dimensions. */
 extern void coder_check_dimensions(const VectorCoder *coder,
 								   const void		 *value);
+
+extern uint64 coder_value_hash(const VectorCoder *coder, const void *value);
 
 /* The exact distance that the SQL operator gives. */
 extern double coder_exact_distance(const CoderQuery *query, const void *value);
@@ -138,28 +185,65 @@ coder_value_error(float distance)
 
 /*
  * Estimated distance between a query and a code, in the unit of the codes'
- * metric, and a bound of its error; never NaN.
+ * metric, and a bound of its error; never NaN.  A bound that takes time is not
+ * computed for a distance from `limit` on: most codes that a search compares are
+ * too far away to be of interest.
  */
+#define CODER_ERROR_UNKNOWN (-1.0f)
+
 static inline float
 coder_query_distance(const CoderQuery *query, const VectorCode *code,
-					 float *error)
+					 float limit, float *error)
 {
-	float distance;
+	const VectorCoder *coder = query->coder;
+	float			   distance;
 
-	switch (query->coder->encoding.kind)
+	switch (coder->encoding.kind)
 	{
 		case CODE_SQ8:
-			*error = sq8_error_bound(&query->sq8, (const Sq8Code *) code);
-			return sq8_query_distance(&query->sq8, (const Sq8Code *) code);
+			distance = sq8_query_distance(&query->sq8, (const Sq8Code *) code);
+			*error = distance < limit
+						 ? sq8_error_bound(&query->sq8, (const Sq8Code *) code)
+						 : CODER_ERROR_UNKNOWN;
+			return distance;
 		case CODE_FLOAT:
-			distance = coder_float_distance(query->coder, query->floats,
+			distance = coder_float_distance(coder, query->floats,
 											(const float *) code);
 			*error = coder_value_error(distance);
 			return distance;
 		case CODE_BITS:
 			*error = 0;
-			return coder_bits_distance(query->coder, query->bits,
+			return coder_bits_distance(coder, query->bits,
 									   (const uint8 *) code);
+		case CODE_SPARSE:
+			return sparse_code_query_distance(coder->opclass.metric,
+											  &query->sparse,
+											  (const SparseCode *) code,
+											  error);
+	}
+	pg_unreachable();
+}
+
+/* The same between two codes. */
+static inline float
+coder_code_distance(const VectorCoder *coder, const VectorCode *a,
+					const VectorCode *b)
+{
+	switch (coder->encoding.kind)
+	{
+		case CODE_SQ8:
+			return sq8_code_distance(coder->metric, (const Sq8Code *) a,
+									 (const Sq8Code *) b, coder->dimensions);
+		case CODE_FLOAT:
+			return coder_float_distance(coder, (const float *) a,
+										(const float *) b);
+		case CODE_BITS:
+			return coder_bits_distance(coder, (const uint8 *) a,
+									   (const uint8 *) b);
+		case CODE_SPARSE:
+			return sparse_code_distance(coder->opclass.metric,
+										(const SparseCode *) a,
+										(const SparseCode *) b);
 	}
 	pg_unreachable();
 }

@@ -218,7 +218,8 @@ check_code(Verify *verify, HnswElement element)
 	HnswIndex	 *index = verify->index;
 	MemoryContext old_context = MemoryContextSwitchTo(verify->context);
 	HnswCode	 *code = hnsw_copy_code(index, element);
-	const char	 *wrong = hnsw_check_code(&index->coder, code);
+	const char	 *wrong = coder_check_code(&index->coder.codes,
+										   (VectorCode *) code);
 
 	if (wrong != NULL)
 		REPORT(verify, "The code of element %u is wrong: %s.", element, wrong);
@@ -357,7 +358,7 @@ check_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 	CHECK_FOR_INTERRUPTS();
 	old_context = MemoryContextSwitchTo(verify->context);
 	value = PG_DETOAST_DATUM(values[0]);
-	hnsw_check_dimensions(&index->coder, value);
+	coder_check_dimensions(&index->coder.codes, value);
 	expected = palloc0(hnsw_encoded_bytes(&index->coder, value));
 	if (hnsw_encode(&index->coder, value, expected))
 	{
@@ -379,7 +380,7 @@ check_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 				   row->element, ItemPointerGetBlockNumber(tid),
 				   ItemPointerGetOffsetNumber(tid));
 		entry = hnsw_read_entry(index, row->element);
-		hash = hnsw_value_hash(&index->coder, value);
+		hash = coder_value_hash(&index->coder.codes, value);
 		if (entry.state != HNSW_ENTRY_ELEMENT ||
 			entry.hash_or_head != (uint32) hash ||
 			entry.hash_high != (uint32) (hash >> 32))

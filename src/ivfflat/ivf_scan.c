@@ -299,7 +299,7 @@ score_segment(IvfScan *so, const IvfListRef *list, uint32 segment,
 			distance = coder_query_distance(
 				&so->query,
 				(const VectorCode *) ivf_fine_slot(geometry, page, entry),
-				&error);
+				INFINITY, &error);
 			add_pending(so, &view->tids[entry], distance, error);
 		}
 		UnlockReleaseBuffer(buffer);
@@ -606,7 +606,7 @@ refine_coarse(IvfScan *so)
 		float distance = coder_query_distance(
 			&so->query,
 			(const VectorCode *) ivf_fine_slot(geometry, page, entry.entry),
-			&error);
+			INFINITY, &error);
 
 		add_pending(so, &entry.tid, distance, error);
 	}
