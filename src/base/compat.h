@@ -61,6 +61,17 @@ typedef Oid RelFileNumber;
 #endif
 
 /* ------------------------------------------------------------------------
+ * WAL
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * The form of generic WAL records has been the same since 9.6 (see
+ * applyPageRedo in generic_xlog.c).  Look at it before raising the version.
+ */
+#define GENERIC_DELTA_IS_KNOWN (PG_VERSION_NUM < 190000)
+
+/* ------------------------------------------------------------------------
  * Vacuum
  * ------------------------------------------------------------------------
  */

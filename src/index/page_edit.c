@@ -6,13 +6,14 @@
 
 #include "index/page_edit.h"
 #include "index/page_pin.h"
+#include "index/page_wal.h"
 
 void
 page_edit_start(PageEdit *edit, Relation rel, bool building)
 {
 	edit->rel = rel;
 	edit->building = building;
-	edit->xlog = NULL;
+	edit->wal = NULL;
 	edit->num_pages = 0;
 }
 
@@ -48,12 +49,11 @@ page_edit_image(PageEdit *edit, int page)
 		edit->images[page] = current;
 	else
 	{
-		if (edit->xlog == NULL)
-			edit->xlog = GenericXLogStart(edit->rel);
+		if (edit->wal == NULL)
+			edit->wal = page_wal_start(edit->rel);
 		/* a page's first record is a full image: replay may find it missing */
-		edit->images[page] = GenericXLogRegisterBuffer(
-			edit->xlog, edit->buffers[page],
-			PageIsNew(current) ? GENERIC_XLOG_FULL_IMAGE : 0);
+		edit->images[page] = page_wal_image(edit->wal, edit->buffers[page],
+											PageIsNew(current));
 	}
 	return edit->images[page];
 }
@@ -64,14 +64,14 @@ release_pages(PageEdit *edit)
 	for (int i = 0; i < edit->num_pages; i++)
 		UnlockReleaseBuffer(edit->buffers[i]);
 	edit->num_pages = 0;
-	edit->xlog = NULL;
+	edit->wal = NULL;
 }
 
 void
 page_edit_finish(PageEdit *edit)
 {
-	if (edit->xlog != NULL)
-		GenericXLogFinish(edit->xlog);
+	if (edit->wal != NULL)
+		page_wal_finish(edit->wal);
 	else if (edit->building)
 	{
 		for (int i = 0; i < edit->num_pages; i++)
@@ -87,7 +87,7 @@ void
 page_edit_abort(PageEdit *edit)
 {
 	Assert(!edit->building || edit->num_pages == 0 || edit->images[0] == NULL);
-	if (edit->xlog != NULL)
-		GenericXLogAbort(edit->xlog);
+	if (edit->wal != NULL)
+		page_wal_abort(edit->wal);
 	release_pages(edit);
 }

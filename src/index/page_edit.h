@@ -11,19 +11,20 @@
 #ifndef INDEX_PAGE_EDIT_H
 #define INDEX_PAGE_EDIT_H
 
-#include "access/generic_xlog.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 #include "utils/rel.h"
 
+#include "index/page_wal.h"
+
 typedef struct PageEdit
 {
-	Relation		  rel;
-	bool			  building;
-	GenericXLogState *xlog; /* NULL until the first image */
-	int				  num_pages;
-	Buffer			  buffers[MAX_GENERIC_XLOG_PAGES];
-	Page			  images[MAX_GENERIC_XLOG_PAGES]; /* NULL: not changed */
+	Relation rel;
+	bool	 building;
+	PageWal *wal; /* NULL until the first image */
+	int		 num_pages;
+	Buffer	 buffers[MAX_GENERIC_XLOG_PAGES];
+	Page	 images[MAX_GENERIC_XLOG_PAGES]; /* NULL: not changed */
 } PageEdit;
 
 extern void page_edit_start(PageEdit *edit, Relation rel, bool building);

@@ -1,0 +1,253 @@
+/*
+ * page_wal.c
+ *		Changes of up to four pages as one WAL record of the generic kind.
+ *
+ * A record has for each page a delta: fragments of the page that have changed,
+ * each with a header of two OffsetNumbers, its offset and its length.  That is
+ * what the redo function of generic_xlog.c reads in all versions that
+ * compat.h knows; for later ones, see GENERIC_DELTA_IS_KNOWN there.  As that
+ * module does, we take what lies between pd_lower and pd_upper for zeros, and
+ * log all that comes out of there.
+ */
+#include "postgres.h"
+
+#include "access/xloginsert.h"
+#include "miscadmin.h"
+
+#include "base/compat.h"
+#include "index/page_wal.h"
+
+#if GENERIC_DELTA_IS_KNOWN
+
+#define FRAGMENT_HEADER_BYTES (2 * sizeof(OffsetNumber))
+
+/*
+ * A fragment ends where more bytes are equal than its header has; but three
+ * more begin where the regions do that are compared, or are new.
+ */
+#define MAX_DELTA_BYTES (BLCKSZ + 4 * FRAGMENT_HEADER_BYTES)
+
+/* Equal pages are passed over by so many words at once. */
+#define STRIDE_WORDS 8
+
+typedef struct ChangedPage
+{
+	Buffer buffer;
+	bool   full_image;
+	uint32 delta_bytes;
+	char  *image;
+} ChangedPage;
+
+struct PageWal
+{
+	bool		logged;
+	int			num_pages;
+	ChangedPage pages[MAX_GENERIC_XLOG_PAGES];
+};
+
+/* Deltas of the record that is being written; it refers to them. */
+static char deltas[MAX_GENERIC_XLOG_PAGES][MAX_DELTA_BYTES];
+
+PageWal *
+page_wal_start(Relation rel)
+{
+	PageWal *wal = palloc(sizeof(PageWal));
+
+	wal->logged = RelationNeedsWAL(rel);
+	wal->num_pages = 0;
+	return wal;
+}
+
+Page
+page_wal_image(PageWal *wal, Buffer buffer, bool full_image)
+{
+	ChangedPage *changed = &wal->pages[wal->num_pages++];
+
+	Assert(wal->num_pages <= MAX_GENERIC_XLOG_PAGES);
+	changed->buffer = buffer;
+	changed->full_image = full_image;
+	changed->image = palloc(BLCKSZ);
+	memcpy(changed->image, BufferGetPage(buffer), BLCKSZ);
+	return (Page) changed->image;
+}
+
+static inline uint64
+word_at(const char *bytes)
+{
+	uint64 word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
+/* The first place from `at` on where a and b differ, or end. */
+static uint32
+find_difference(const char *a, const char *b, uint32 at, uint32 end)
+{
+	const uint32 stride = STRIDE_WORDS * sizeof(uint64);
+
+	for (; at + stride <= end; at += stride)
+	{
+		uint64 difference = 0;
+
+		for (uint32 i = 0; i < stride; i += sizeof(uint64))
+			difference |= word_at(a + at + i) ^ word_at(b + at + i);
+		if (difference != 0)
+			break;
+	}
+	while (at + sizeof(uint64) <= end && word_at(a + at) == word_at(b + at))
+		at += sizeof(uint64);
+	while (at < end && a[at] == b[at])
+		at++;
+	return at;
+}
+
+/* Add bytes start .. end - 1 of the new page. */
+static void
+add_fragment(ChangedPage *changed, char *delta, uint32 start, uint32 end)
+{
+	OffsetNumber header[2] = {start, end - start};
+
+	if (start >= end)
+		return;
+	Assert(changed->delta_bytes + sizeof(header) + (end - start) <=
+		   MAX_DELTA_BYTES);
+	memcpy(delta + changed->delta_bytes, header, sizeof(header));
+	changed->delta_bytes += sizeof(header);
+	memcpy(delta + changed->delta_bytes, changed->image + start, end - start);
+	changed->delta_bytes += end - start;
+}
+
+/* Add what has changed in a region that both pages have. */
+static void
+compare_region(ChangedPage *changed, char *delta, const char *old,
+			   uint32 start, uint32 end)
+{
+	const char *new = changed->image;
+
+	for (uint32 at = start; (at = find_difference(old, new, at, end)) < end;)
+	{
+		uint32 fragment_end = at + 1;
+
+		start = at++;
+		for (; at < end && at - fragment_end <= FRAGMENT_HEADER_BYTES; at++)
+		{
+			if (old[at] != new[at])
+				fragment_end = at + 1;
+		}
+		add_fragment(changed, delta, start, fragment_end);
+	}
+}
+
+static void
+make_delta(ChangedPage *changed, char *delta)
+{
+	const char	*old = (const char *) BufferGetPage(changed->buffer);
+	const uint32 old_lower = ((PageHeader) old)->pd_lower;
+	const uint32 old_upper = ((PageHeader) old)->pd_upper;
+	const uint32 lower = ((PageHeader) changed->image)->pd_lower;
+	const uint32 upper = ((PageHeader) changed->image)->pd_upper;
+
+	changed->delta_bytes = 0;
+	compare_region(changed, delta, old, 0, Min(lower, old_lower));
+	add_fragment(changed, delta, old_lower, lower);
+	add_fragment(changed, delta, upper, Min(old_upper, BLCKSZ));
+	compare_region(changed, delta, old, Max(upper, old_upper), BLCKSZ);
+}
+
+static void
+apply_image(const ChangedPage *changed)
+{
+	char	  *page = (char *) BufferGetPage(changed->buffer);
+	PageHeader header = (PageHeader) changed->image;
+
+	memset(changed->image + header->pd_lower, 0,
+		   header->pd_upper - header->pd_lower);
+	memcpy(page, changed->image, BLCKSZ);
+	MarkBufferDirty(changed->buffer);
+}
+
+static void
+write_record(PageWal *wal)
+{
+	XLogRecPtr lsn;
+
+	XLogBeginInsert();
+	for (int i = 0; i < wal->num_pages; i++)
+	{
+		ChangedPage *changed = &wal->pages[i];
+
+		if (changed->full_image)
+			XLogRegisterBuffer(i, changed->buffer,
+							   REGBUF_FORCE_IMAGE | REGBUF_STANDARD);
+		else
+		{
+			XLogRegisterBuffer(i, changed->buffer, REGBUF_STANDARD);
+			XLogRegisterBufData(i, deltas[i], changed->delta_bytes);
+		}
+	}
+	lsn = XLogInsert(RM_GENERIC_ID, 0);
+	for (int i = 0; i < wal->num_pages; i++)
+		PageSetLSN(BufferGetPage(wal->pages[i].buffer), lsn);
+}
+
+static void
+release(PageWal *wal)
+{
+	for (int i = 0; i < wal->num_pages; i++)
+		pfree(wal->pages[i].image);
+	pfree(wal);
+}
+
+void
+page_wal_finish(PageWal *wal)
+{
+	for (int i = 0; i < wal->num_pages && wal->logged; i++)
+	{
+		if (!wal->pages[i].full_image)
+			make_delta(&wal->pages[i], deltas[i]);
+	}
+
+	START_CRIT_SECTION();
+	for (int i = 0; i < wal->num_pages; i++)
+		apply_image(&wal->pages[i]);
+	if (wal->logged)
+		write_record(wal);
+	END_CRIT_SECTION();
+	release(wal);
+}
+
+void
+page_wal_abort(PageWal *wal)
+{
+	release(wal);
+}
+
+#else /* GENERIC_DELTA_IS_KNOWN */
+
+PageWal *
+page_wal_start(Relation rel)
+{
+	return (PageWal *) GenericXLogStart(rel);
+}
+
+Page
+page_wal_image(PageWal *wal, Buffer buffer, bool full_image)
+{
+	return GenericXLogRegisterBuffer((GenericXLogState *) wal, buffer,
+									 full_image ? GENERIC_XLOG_FULL_IMAGE : 0);
+}
+
+void
+page_wal_finish(PageWal *wal)
+{
+	GenericXLogFinish((GenericXLogState *) wal);
+}
+
+void
+page_wal_abort(PageWal *wal)
+{
+	GenericXLogAbort((GenericXLogState *) wal);
+}
+
+#endif /* GENERIC_DELTA_IS_KNOWN */
