@@ -39,8 +39,8 @@ extern int	check_end(void);
 extern void run_group(const char *name, void (*body)(void));
 
 /*
- * Random numbers: the same ones in every run, so that a failure means a change
- * of the code, unless SEED says otherwise.
+ * Random numbers: each group gets the same ones in every run, so that a failure
+ * means a change of the code, unless SEED says otherwise.
  */
 extern void	  random_seed(uint64 seed);
 extern uint64 random_bits(void);

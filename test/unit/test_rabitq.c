@@ -239,6 +239,7 @@ check_formulas(RabitqMetric metric, uint32 dim, double scale, double offset)
 		double estimate;
 		double bound;
 		double length = 0;
+		double center = 0;
 		double error;
 		double slack;
 
@@ -246,12 +247,16 @@ check_formulas(RabitqMetric metric, uint32 dim, double scale, double offset)
 
 		/* rounding of tables is 1 % or so of the error that signs make */
 		for (uint32 i = 0; i < dim; i++)
-			length += ((double) entry(&test, lane)[i] - centroid[i]) *
-					  ((double) entry(&test, lane)[i] - centroid[i]);
+		{
+			double r = (double) entry(&test, lane)[i] - centroid[i];
+
+			length += r * r;
+			center += (double) centroid[i] * centroid[i];
+		}
 		length = sqrt(length);
 		error = length * test.query.score.norm / sqrt(dim);
 		slack = 1e-4 * (length * length + test.query.norm * test.query.norm) +
-				1e-30;
+				1e-6 * center + 1e-30;
 		if (metric != RABITQ_IP)
 		{
 			/* both are square roots: compare squares */
