@@ -336,6 +336,7 @@ ivfflat_verify(PG_FUNCTION_ARGS)
 
 	verify.index = ivf_open(rel);
 	ivf_read_state(verify.index, &verify.state);
+	ivf_check_size(rel, &verify.index->geometry, verify.state.num_segments);
 	control.keysize = sizeof(ItemPointerData);
 	control.entrysize = sizeof(VerifiedRow);
 	control.hcxt = CurrentMemoryContext;
@@ -386,6 +387,7 @@ ivfflat_lists(PG_FUNCTION_ARGS)
 		int64	   entries = 0;
 		int64	   dead = 0;
 		int32	   segments = 0;
+		uint32	   depth = 0;
 
 		for (uint32 number = ref.head; number != IVF_NONE;)
 		{
@@ -398,6 +400,9 @@ ivfflat_lists(PG_FUNCTION_ARGS)
 			/* another list has got it since */
 			if (version != ref.version)
 				break;
+			if (segments > 0 && head.depth != depth)
+				ivf_report_broken_list(rel, list);
+			depth = head.depth - 1;
 			entries += head.count;
 			dead += head.dead;
 			segments++;

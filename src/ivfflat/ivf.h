@@ -59,7 +59,8 @@ typedef struct IvfIndex
 	uint64		seed;
 	IvfGeometry geometry;
 	IvfCoder	coder;
-	bool		building; /* ambuild: pages are logged at the end */
+	uint32		num_segments; /* in the file; may be more by now */
+	bool		building;	  /* ambuild: pages are logged at the end */
 } IvfIndex;
 
 /* The parts of the metapage that change. */
@@ -90,6 +91,13 @@ extern uint32 ivf_read_free_head(IvfIndex *index);
 /* Raise ERRCODE_INDEX_CORRUPTED. */
 pg_noreturn extern void ivf_report_bad_page(Relation rel, BlockNumber block,
 											const char *detail);
+
+/* The same for a list whose segments do not fit together. */
+pg_noreturn extern void ivf_report_broken_list(Relation rel, uint32 list);
+
+/* Raise it unless the file has all segments. */
+extern void ivf_check_size(Relation rel, const IvfGeometry *geometry,
+						   uint32 num_segments);
 
 /* Raise it unless the page, locked, is of that kind. */
 extern void ivf_check_page(Relation rel, Buffer buffer, IvfPageKind kind);

@@ -56,6 +56,7 @@ insert_entry(IvfIndex *index, const IvfEntry *entry, const char *point)
 	VectorCode	   *code = palloc(coder->code_bytes);
 	char		   *centroid = palloc(coder->point_bytes);
 	IvfListQuery	query;
+	IvfListRef		stale = {.list = IVF_NONE};
 	bool			waited = false;
 
 	ivf_list_query_init(&query, coder, point, false);
@@ -81,7 +82,14 @@ insert_entry(IvfIndex *index, const IvfEntry *entry, const char *point)
 		if (done == 1)
 			return;
 		if (result == IVF_APPEND_STALE)
+		{
+			/* the directory has changed before the segment was given away */
+			if (list.list == stale.list && list.head == stale.head &&
+				list.version == stale.version)
+				ivf_report_broken_list(index->rel, list.list);
+			stale = list;
 			continue;
+		}
 		if (result == IVF_APPEND_CLOSED && !waited)
 		{
 			/* whoever rewrites the list is about to be done */

@@ -38,6 +38,27 @@ ivf_report_bad_page(Relation rel, BlockNumber block, const char *detail)
 }
 
 void
+ivf_report_broken_list(Relation rel, uint32 list)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has a broken list %u",
+						   RelationGetRelationName(rel), list),
+					errhint("Please REINDEX it.")));
+}
+
+void
+ivf_check_size(Relation rel, const IvfGeometry *geometry, uint32 num_segments)
+{
+	/* in 64 bits, which no number of segments overflows */
+	uint64 end = IVF_META_BLKNO + 1 +
+				 (uint64) num_segments * geometry->segment_pages;
+
+	if (end > RelationGetNumberOfBlocks(rel))
+		ivf_report_bad_page(rel, IVF_META_BLKNO,
+							"It counts more segments than the file has.");
+}
+
+void
 ivf_check_page(Relation rel, Buffer buffer, IvfPageKind kind)
 {
 	Page		   page = BufferGetPage(buffer);
@@ -117,6 +138,7 @@ static bool
 segments_are_valid(const IvfMetaPageData *meta, const IvfGeometry *geometry)
 {
 	if (meta->num_directory > IVF_MAX_DIRECTORY ||
+		meta->num_lists > IVF_MAX_LISTS ||
 		meta->num_lists >
 			(uint64) meta->num_directory * geometry->lists_per_segment ||
 		meta->fresh_segment > meta->num_segments)
@@ -183,6 +205,7 @@ check_metapage(Relation rel, Buffer buffer)
 	if (!segments_are_valid(meta, &geometry))
 		ivf_report_bad_page(rel, IVF_META_BLKNO,
 							"Its segments or lists are out of range.");
+	ivf_check_size(rel, &geometry, meta->num_segments);
 }
 
 void
@@ -275,7 +298,7 @@ ivf_read_state(IvfIndex *index, IvfState *state)
 							"Its segments or lists are out of range.");
 	state->num_lists = meta->num_lists;
 	state->epoch = meta->epoch;
-	state->num_segments = meta->num_segments;
+	state->num_segments = index->num_segments = meta->num_segments;
 	state->fresh_segment = meta->fresh_segment;
 	state->used_segments = meta->used_segments;
 	state->num_directory = meta->num_directory;

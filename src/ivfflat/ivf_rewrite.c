@@ -179,16 +179,6 @@ add_copied(Rewrite *rewrite, uint32 first)
 	MemoryContextDelete(context);
 }
 
-static void
-report_broken_list(const Rewrite *rewrite)
-{
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has a broken list %u",
-						   RelationGetRelationName(rewrite->index->rel),
-						   rewrite->old.list),
-					errhint("Please REINDEX it.")));
-}
-
 /*
  * Copy the next segment of the chain.  It must count one segment less than the
  * one before, if there was one: so even a damaged chain ends.
@@ -203,7 +193,7 @@ copy_segment(Rewrite *rewrite, uint32 segment, bool is_head)
 						  rewrite->old.version, &rewrite->copy) ||
 		rewrite->copy.depth == 0 ||
 		(!is_head && rewrite->copy.depth != expected))
-		report_broken_list(rewrite);
+		ivf_report_broken_list(rewrite->index->rel, rewrite->old.list);
 }
 
 /* Copy what the list has got since the last time. */
@@ -211,12 +201,14 @@ static void
 catch_up(Rewrite *rewrite, uint32 head)
 {
 	uint32 head_count = 0;
+	bool   first = true;
 
 	for (uint32 segment = head; segment != IVF_NONE;)
 	{
-		copy_segment(rewrite, segment, segment == head);
-		if (segment == head)
+		copy_segment(rewrite, segment, first);
+		if (first)
 			head_count = rewrite->copy.count;
+		first = false;
 		if (segment == rewrite->seen_head)
 		{
 			add_copied(rewrite, rewrite->seen_count);
@@ -348,6 +340,8 @@ switch_lists(Rewrite *rewrite)
 	if (rewrite->num_parts > 1 && places[1].block != places[0].block)
 		pages[1] = page_edit_lock(&edit, places[1].block);
 
+	for (uint32 i = 0; i < rewrite->num_parts; i++)
+		ivf_check_page(index->rel, edit.buffers[pages[i]], IVF_PAGE_LISTS);
 	list = (const IvfList *) (IvfPageGetContents(
 								  page_edit_peek(&edit, pages[0])) +
 							  places[0].offset);

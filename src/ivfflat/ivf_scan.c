@@ -261,6 +261,7 @@ add_pending(IvfScan *so, const ItemPointerData *tid, float distance,
 typedef struct SegmentView
 {
 	uint32			 next;
+	uint32			 depth;
 	uint32			 count;
 	ItemPointerData *tids;
 } SegmentView;
@@ -354,6 +355,7 @@ read_segment(IvfScan *so, const IvfListRef *list, uint32 number,
 		return false;
 	}
 	view->next = segment->next;
+	view->depth = segment->depth;
 	view->count = segment->count;
 	memcpy(view->tids, segment->tids,
 		   sizeof(ItemPointerData) * segment->count);
@@ -410,22 +412,21 @@ prepare_list(IvfScan *so, const IvfListRef *list)
 static bool
 read_list(IvfScan *so, const IvfListRef *list)
 {
-	SegmentView view;
-	uint32		steps = 0;
+	SegmentView view = {0};
+	bool		first = true;
 	bool		ours = prepare_list(so, list);
 
 	view.tids = palloc(sizeof(ItemPointerData) * so->index->geometry.capacity);
 	for (uint32 segment = list->head; segment != IVF_NONE && ours;
-		 segment = view.next)
+		 segment = view.next, first = false)
 	{
+		uint32 expected = view.depth - 1;
+
 		CHECK_FOR_INTERRUPTS();
 		ours = read_segment(so, list, segment, &view);
-		/* even a damaged list ends */
-		if (++steps > MaxBlockNumber / so->index->geometry.segment_pages)
-			ivf_report_bad_page(so->index->rel,
-								ivf_segment_block(&so->index->geometry,
-												  segment),
-								"The segments of a list form a ring.");
+		/* each counts one less than the one before: even a damaged list ends */
+		if (ours && !first && view.depth != expected)
+			ivf_report_broken_list(so->index->rel, list->list);
 	}
 	pfree(view.tids);
 	return ours;
@@ -457,6 +458,15 @@ clear_candidates(IvfScan *so)
 static void
 begin_anew(IvfScan *so)
 {
+	/* the directory changes before anything else of a list does */
+	if (ivf_read_epoch(so->index) == so->ranking.state.epoch)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has segments that do not fit their lists",
+					RelationGetRelationName(so->index->rel)),
+			 errhint("Please REINDEX it.")));
+
 	clear_candidates(so);
 	if (so->skip == NULL)
 		so->skip = returned_create(so->context, so->num_returned + 16, NULL);

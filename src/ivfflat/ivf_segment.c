@@ -66,6 +66,7 @@ add_segments(IvfIndex *index)
 
 	if (!done)
 	{
+		ivf_check_size(index->rel, geometry, segments);
 		segments += Min(Max(segments / GROWTH_DIVISOR, 1),
 						MAX_SEGMENTS_PER_STEP);
 		if (segments * geometry->segment_pages >= MaxBlockNumber)
@@ -138,6 +139,10 @@ take_segment(IvfIndex *index, PageEdit *edit, IvfSegmentState state,
 				"It is in use, but in the list of free segments.");
 		next_free = free_segment->next_free;
 	}
+	else if (!PageIsNew(page_edit_peek(edit, page)))
+		ivf_report_bad_page(index->rel,
+							BufferGetBlockNumber(edit->buffers[page]),
+							"It is in use, but in a segment never used.");
 
 	meta = IvfPageGetMeta(page_edit_image(edit, 0));
 	if (reused)
@@ -249,10 +254,25 @@ ivf_free_segment(IvfIndex *index, uint32 number)
 Buffer
 ivf_lock_segment(IvfIndex *index, uint32 number, int mode)
 {
-	Buffer buffer = index_pin_page(index->rel,
-								   ivf_segment_block(&index->geometry,
-													 number));
+	Buffer buffer;
 
+	if (unlikely(number >= index->num_segments))
+	{
+		IvfState state;
+
+		/* it may have been added since */
+		ivf_read_state(index, &state);
+		if (number >= state.num_segments)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg(
+					 "index \"%s\" refers to segment %u, which does not exist",
+					 RelationGetRelationName(index->rel), number),
+				 errhint("Please REINDEX it.")));
+	}
+	buffer = index_pin_page(index->rel,
+							ivf_segment_block(&index->geometry, number));
 	LockBuffer(buffer, mode);
 	ivf_check_segment(index, buffer);
 	return buffer;
@@ -428,9 +448,11 @@ write_coarse_codes(SegmentWriter *writer, Page first_page, uint32 first,
 			writer_flush(writer);
 			if (lane == 0)
 				memset(copy, 0, geometry->block_bytes);
-			else
-				(void) ivf_copy_block(writer->index, writer->number,
-									  writer->version, block, copy);
+			else if (!ivf_copy_block(writer->index, writer->number,
+									 writer->version, block, copy))
+				ivf_report_bad_page(writer->index->rel, writer->start,
+									"Coarse codes of the segment are of "
+									"another list.");
 			write_lanes(writer->index, centroid, copy, lane, &entries[done],
 						lanes);
 			write_coarse_block(writer, block, copy);

@@ -84,6 +84,7 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 	ivf_lock_structure(index, ShareLock);
 	ivf_read_state(index, &state);
+	ivf_check_size(index->rel, &index->geometry, state.num_segments);
 	for (uint32 number = 0; number < state.fresh_segment; number++)
 	{
 		const IvfSegment *segment;
@@ -209,6 +210,7 @@ look_at_segments(Cleanup *cleanup)
 
 	ivf_lock_structure(index, ExclusiveLock);
 	ivf_read_state(index, &cleanup->state);
+	ivf_check_size(index->rel, &index->geometry, cleanup->state.num_segments);
 	cleanup->lists = palloc0(sizeof(ListUse) *
 							 Max(cleanup->state.num_lists, 1));
 	for (uint32 i = 0; i < cleanup->state.num_lists; i++)
