@@ -10,11 +10,10 @@ use warnings FATAL => 'all';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Damage;
 use VectorTest;
 
 use constant {
-	BLOCK => 8192,
-	CONTENT => 32,				# of a page, after its headers
 	DIMS => 40,
 	M => 6,
 	ENTRY_BYTES => 20,
@@ -26,16 +25,13 @@ my $seed = test_seed();
 my $node = new_node('corruption', conf => 'max_wal_size = 1GB');
 
 # ------------------------------------------------------------------------
-# An index file in memory
+# The parts of an index file
 # ------------------------------------------------------------------------
 
 # The offsets are those of the tables in src/hnsw/hnsw_format.h.
 my %meta = (
 	magic => 0, version => 4, dimensions => 8, m => 12, ef_construction => 14, code_bytes => 16,
 	code_kind => 20, metric => 21, entry_point => 32, entry_level => 36, num_extents => 88);
-
-sub get { my ($f, $at, $type) = @_; return unpack($type, substr($f->{bytes}, $at, length pack($type, 0))); }
-sub put { my ($f, $at, $type, @values) = @_; my $b = pack($type, @values); substr($f->{bytes}, $at, length $b) = $b; return; }
 
 sub get_meta { my ($f, $field) = @_; return get($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L'); }
 sub put_meta { my ($f, $field, $value) = @_; put($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L', $value); return; }
@@ -100,12 +96,6 @@ sub chain
 	}
 	die 'no chain';
 }
-
-sub zero_page { my ($f, $block) = @_; substr($f->{bytes}, $block * BLOCK, BLOCK) = "\0" x BLOCK; return; }
-sub random_bytes { my ($f, $block) = @_; substr($f->{bytes}, $block * BLOCK + CONTENT, BLOCK - CONTENT) =
-	pack('C*', map { int(rand(256)) } 1 .. BLOCK - CONTENT); return; }
-sub copy_page { my ($f, $from, $to) = @_; substr($f->{bytes}, $to * BLOCK, BLOCK) = substr($f->{bytes}, $from * BLOCK, BLOCK); return; }
-sub cut { my ($f, $bytes) = @_; $f->{bytes} = substr($f->{bytes}, 0, $bytes); return; }
 
 # Of each array of each extent the first page.
 sub each_extent { my ($f, $array, $do) = @_;
@@ -224,9 +214,7 @@ my @cases = (
 # Any byte anywhere.
 foreach my $round (1 .. 8)
 {
-	push @cases, [ "random bytes $round", sub {
-		my $f = $_[0];
-		put($f, int(rand(length $f->{bytes})), 'C', int(rand(256))) foreach 1 .. 4000 } ];
+	push @cases, [ "random bytes $round", sub { random_anywhere($_[0], 4000) } ];
 	push @cases, [ "random bytes in the metapage $round", sub {
 		my $f = $_[0];
 		put($f, CONTENT + 8 + int(rand(160)), 'C', int(rand(256))) foreach 1 .. 3 } ];
@@ -267,9 +255,7 @@ my @sparse_cases = (
 	[ 'codes: indexes negative', for_all($slots, sub { put($_[0], $_[1] + 24, 'L3', 0x80000000, 0, 0x80000000) }) ],
 	[ 'codes: indexes beyond the dimensions', for_all($slots, sub { put($_[0], $_[1] + 24, 'L2', 0x7FFFFFF0, 0x7FFFFFFF) }) ],
 	[ 'codes: NaN', for_all($slots, sub { put($_[0], $_[1] + 20, 'L', 0x7FC00000); put($_[0], $_[1] + 56, 'L6', (0x7FC00000) x 6) }) ]);
-push @sparse_cases, [ "random bytes $_", sub {
-	my $f = $_[0];
-	put($f, int(rand(length $f->{bytes})), 'C', int(rand(256))) foreach 1 .. 4000 } ] foreach 1 .. 4;
+push @sparse_cases, [ "random bytes $_", sub { random_anywhere($_[0], 4000) } ] foreach 1 .. 4;
 
 # ------------------------------------------------------------------------
 # The test
@@ -280,15 +266,14 @@ push @sparse_cases, [ "random bytes $_", sub {
 my $number = 0;
 foreach my $case (@cases)
 {
-	$case->[3] = { name => 'c' . ++$number, dims => DIMS, opclass => 'vector_l2_ops' };
+	$case->[3] = { name => 'c' . ++$number, dims => DIMS, opclass => 'vector_l2_ops', source => 'source' };
 }
 foreach my $case (@sparse_cases)
 {
-	$case->[3] = { name => 's' . ++$number, dims => DIMS, type => 'sparsevec', opclass => 'sparsevec_l2_ops' };
+	$case->[3] = { name => 's' . ++$number, dims => DIMS, type => 'sparsevec', opclass => 'sparsevec_l2_ops', source => 'sparse_source' };
 	$case->[0] = "sparse: $case->[0]";
 }
 push @cases, @sparse_cases;
-sub source { my ($t) = @_; return $t->{type} ? 'sparse_source' : 'source'; }
 $node->safe_psql('postgres', qq{
 CREATE TABLE source AS SELECT n AS id,
 	make_vector('clusters', CASE WHEN n % 30 = 0 THEN 30 ELSE n END, @{[DIMS]}, $seed)::vector(@{[DIMS]}) AS v
@@ -304,31 +289,9 @@ BEGIN
 		WITH (m = @{[M]}, ef_construction = 16)', name || '_index', name, opclass);
 	EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE id BETWEEN @{[ROWS / 2]} + 1 AND @{[ROWS]}', name, source);
 END\$\$;});
-$node->safe_psql('postgres', join '', map { "CALL make_case('$_->[3]{name}', '" . source($_->[3]) . "', '$_->[3]{opclass}');" } @cases);
+$node->safe_psql('postgres', join '', map { "CALL make_case('$_->[3]{name}', '$_->[3]{source}', '$_->[3]{opclass}');" } @cases);
 
-my @paths = split /\n/, $node->safe_psql('postgres',
-	join '', map { "SELECT pg_relation_filepath('$_->[3]{name}_index');" } @cases);
-$node->stop;
-disable_checksums($node);
-foreach my $i (0 .. $#cases)
-{
-	my $path = $node->data_dir . '/' . $paths[$i];
-	my $f = {};
-
-	open my $in, '<:raw', $path or die "$path: $!";
-	{ local $/; $f->{bytes} = <$in>; }
-	close $in;
-	$f->{code_bytes} = get_meta($f, 'code_bytes');
-	is(join(' ', get_meta($f, 'magic'), get_meta($f, 'm'), get_meta($f, 'dimensions'), get_meta($f, 'num_extents') > 2 ? 'extents' : ''),
-		join(' ', 0x48565831, M, DIMS, 'extents'), 'the file is as this test expects') if $i == 0;
-	$cases[$i][1]->($f);
-	open my $out, '>:raw', $path or die "$path: $!";
-	print $out $f->{bytes};
-	close $out;
-}
-$node->start;
-
-# What users do with a table.  Errors show as their SQLSTATE.
+# What users do with a table.
 my @statements = (
 	q{SELECT id FROM {T} ORDER BY v <-> make_vector('uniform', 1, {D}, 7)::{Y} LIMIT 10},
 	(map { "SELECT id FROM {T} ORDER BY v <-> (SELECT v FROM {S} WHERE id = $_) LIMIT 10" } (30, 1, 777)),
@@ -343,51 +306,20 @@ my @statements = (
 	'VACUUM {T}',
 	q{SELECT count(*) FROM (SELECT id FROM {T} ORDER BY v <-> make_vector('uniform', 4, {D}, 7)::{Y}) s});
 
-foreach my $case (@cases)
+sub check_file
 {
-	my ($name, undef, $fails, $t) = @$case;
-	my $offset = log_size($node);
-	my $script = whole_scan() . q{SET statement_timeout = '10s'; SET client_min_messages = error;} . "\n\\set VERBOSITY sqlstate\n";
-	my ($out, $err, $timed_out) = ('', '', 0);
-	my (@states, @wrong);
+	my ($f, $case) = @_;
 
-	foreach my $i (0 .. $#statements)
-	{
-		$script .= "\\warn statement $i\n" . ($statements[$i] =~ s/\{T\}/$t->{name}/gr =~ s/\{D\}/$t->{dims}/gr =~ s/\{S\}/source($t)/egr =~ s/\{Y\}/column_type($t)/egr) . ";\n";
-	}
-	$node->psql('postgres', $script, stdout => \$out, stderr => \$err, on_error_stop => 0,
-		timeout => 45, timed_out => \$timed_out);
-
-	my $statement = -1;
-	foreach my $line (split /\n/, $err)
-	{
-		$statement = $1 if $line =~ /^statement (\d+)/;
-		next unless $line =~ /ERROR:|FATAL|server closed|connection/;
-		my ($state) = $line =~ /ERROR:\s+(\w+)/;
-		push @states, [ $statement, $state // $line ];
-		# XX002 index_corrupted; XX001 data_corrupted is what the server
-		# itself finds when it reads a block.  TIDs beyond the end of the
-		# table lead to files that do not exist, XX000 for the server.
-		push @wrong, "$statements[$statement]: $line"
-			unless defined $state && $state =~ ($name =~ /TIDs|random bytes \d|^entries random/ ? qr/^XX00[012]$/ : qr/^XX00[12]$/);
-	}
-	push @wrong, "no answer in time: $statements[$statement]" if $timed_out;
-	is(join("\n", @wrong), '', "$name: statements work or report corruption");
-	note join ' ', 'errors:', map { "$_->[0]:$_->[1]" } @states;
-	ok(scalar(grep { $_->[0] == 0 } @states), "$name: the first search reports it") if $fails;
-	is(join(' ', map { @$_ } @states), '', 'no damage, no errors') if $name =~ /nothing$/;
-	is(join("\n", grep { /PANIC|TRAP|terminated by signal/ }
-			split /\n/, PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset)),
-		'', "$name: no crash");
-	if ($timed_out)
-	{
-		# whoever hangs holding a lock would stop everything that follows
-		$node->stop('immediate');
-		$node->start;
-	}
-	$node->safe_psql('postgres', "REINDEX INDEX $t->{name}_index");
-	agree($node, $t, "$name: REINDEX", 1);
+	$f->{code_bytes} = get_meta($f, 'code_bytes');
+	is(join(' ', get_meta($f, 'magic'), get_meta($f, 'm'), get_meta($f, 'dimensions'), get_meta($f, 'num_extents') > 2 ? 'extents' : ''),
+		join(' ', 0x48565831, M, DIMS, 'extents'), 'the file is as this test expects') if $case == $cases[0];
+	return;
 }
+
+test_damage($node, \@cases,
+	statements => \@statements,
+	check => \&check_file,
+	foreign_errors => qr/TIDs|random bytes \d|^entries random/);
 
 $node->stop;
 done_testing();
