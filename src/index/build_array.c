@@ -54,14 +54,12 @@ is_shortage(int sqlerrcode)
 }
 
 /*
- * Create a segment; NULL if there is no room.
- *
  * dsm_create raises an error where /dev/shm is full.  By then it holds no lock,
  * and what it left belongs to the resource owner that we give it.  But raising
  * forgets that the caller's locks hold off interrupts, which is put right.
  */
-static dsm_segment *
-create_segment(Size bytes)
+dsm_segment *
+build_segment_create(Size bytes)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -119,7 +117,7 @@ add_chunk(BuildArray *array, Size number, Size bytes)
 		return array->chunks[number] != NULL;
 	}
 
-	segment = create_segment(bytes);
+	segment = build_segment_create(bytes);
 	if (segment == NULL)
 		return false;
 	array->segments[number] = segment;

@@ -45,6 +45,12 @@ typedef struct BuildArray
 extern void build_array_init(BuildArray *array, BuildArrayShared *shared,
 							 Size item_bytes, Size memory_limit);
 
+/*
+ * A segment of dynamic shared memory; NULL if there is no room for it, where
+ * dsm_create would raise an error.
+ */
+extern dsm_segment *build_segment_create(Size bytes);
+
 /* Bytes of a whole chunk. */
 static inline Size
 build_array_chunk_bytes(const BuildArray *array)

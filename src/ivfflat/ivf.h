@@ -18,6 +18,7 @@
 #include "base/compat.h"
 #include "index/coder.h"
 #include "index/page_edit.h"
+#include "index/parallel_build.h"
 #include "ivfflat/ivf_code.h"
 #include "ivfflat/ivf_format.h"
 #include "ivfflat/ivf_kmeans.h"
@@ -328,13 +329,61 @@ extern bool ivf_rewrite_list(IvfIndex *index, uint32 list, bool split);
 /* ivf_train.c */
 extern IvfPointKind ivf_point_kind(const IvfCoder *coder);
 
+/* What the participants of a build share when they train together. */
+typedef struct IvfTrainShared
+{
+	dsm_handle		 segment; /* the points, and k-means' memory behind them */
+	Size			 kmeans_offset;
+	uint32			 items; /* of the current step */
+	uint32			 piece; /* taken at once */
+	pg_atomic_uint32 next_item;
+} IvfTrainShared;
+
+/* A task of the workers of a build. */
+#define IVF_TASK_TRAIN 1
+#define IVF_TASK_LOAD  2
+
+typedef struct IvfTrainer
+{
+	IvfIndex	   *index;
+	IvfKmeansParams params;
+	ParallelBuild  *team; /* NULL: alone */
+	IvfTrainShared *shared;
+	dsm_segment	   *segment; /* NULL: memory is private */
+	char		   *points;	 /* the caller's to fill: point_bytes each */
+	void		   *kmeans_memory;
+} IvfTrainer;
+
 /*
- * Centroids for that many points, an array of point_bytes each.  Returns how
- * many there are, at most `lists` and less if there are not as many different
- * points; their codes, an array of code_bytes each, go to `centroids`.
+ * Get memory to train with.  team: that of a build, whose workers then must be
+ * ready for IVF_TASK_TRAIN; or NULL, and so is shared.  Without shared memory
+ * the team is not used.
  */
-extern uint32 ivf_train(IvfIndex *index, const char *points, uint32 count,
-						uint32 lists, char *centroids);
+extern void ivf_trainer_init(IvfTrainer *trainer, IvfIndex *index,
+							 uint32 max_points, uint32 max_lists,
+							 ParallelBuild *team, IvfTrainShared *shared);
+
+/*
+ * Centroids for `count` points, at least one.  Returns how many there are, at
+ * most `lists` and less if there are not as many different points; their
+ * codes, an array of code_bytes each, go to `centroids`.
+ */
+extern uint32 ivf_trainer_run(IvfTrainer *trainer, uint32 count, uint32 lists,
+							  char *centroids);
+extern void	  ivf_trainer_end(IvfTrainer *trainer);
+
+/*
+ * A worker's side: IVF_TASK_TRAIN, once or more often; and after the last one.
+ * The helper is zero at first.
+ */
+typedef struct IvfTrainHelper
+{
+	dsm_segment *segment;
+	IvfKmeans	*kmeans;
+} IvfTrainHelper;
+
+extern void ivf_train_help(IvfTrainHelper *helper, IvfTrainShared *shared);
+extern void ivf_train_help_end(IvfTrainHelper *helper);
 
 /* ivf_build.c */
 extern IndexBuildResult *ivf_build(Relation heap, Relation index,

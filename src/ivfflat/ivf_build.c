@@ -92,6 +92,20 @@ typedef struct Sample
 	ReservoirStateData reservoir;
 } Sample;
 
+/* What the participants of a build share. */
+typedef struct BuildShared
+{
+	IvfTrainShared	 train;
+	pg_atomic_uint64 rows; /* indexed */
+} BuildShared;
+
+static void
+init_shared(BuildShared *shared)
+{
+	pg_atomic_init_u32(&shared->train.next_item, 0);
+	pg_atomic_init_u64(&shared->rows, 0);
+}
+
 /* A reservoir sample (Vitter's algorithm Z), detoasting only what it takes. */
 static void
 sample_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
@@ -106,7 +120,11 @@ sample_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 
 	sample->rows_seen++;
 	if (sample->count < sample->target)
+	{
 		at = sample->count++;
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+									 sample->count);
+	}
 	else
 	{
 		if (sample->rows_to_skip < 0)
@@ -124,6 +142,18 @@ sample_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 	sample->values[at] = PG_DETOAST_DATUM_COPY(values[0]);
 	MemoryContextSwitchTo(old_context);
 	coder_check_dimensions(&sample->index->coder.fine, sample->values[at]);
+}
+
+/*
+ * As reservoir_init_selection_state does, which takes any random numbers, but
+ * from a seed.
+ */
+static void
+init_reservoir(ReservoirState reservoir, uint32 target, uint32 seed)
+{
+	sampler_random_init_state(seed, &reservoir->randstate);
+	reservoir->W = exp(-log(sampler_random_fract(&reservoir->randstate)) /
+					   target);
 }
 
 /*
@@ -154,8 +184,10 @@ take_sample(Sample *sample, Relation heap, IndexInfo *index_info)
 	sample->target = Max(wanted, 1);
 	sample->values = palloc_extended(sizeof(void *) * sample->target,
 									 MCXT_ALLOC_HUGE);
-	reservoir_init_selection_state(&sample->reservoir, sample->target);
+	init_reservoir(&sample->reservoir, sample->target, (uint32) index->seed);
 	sample->rows_to_skip = -1;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
+								 sample->target);
 	if (blocks == 0)
 		return 0;
 
@@ -177,9 +209,14 @@ take_sample(Sample *sample, Relation heap, IndexInfo *index_info)
 	return sample->rows_seen * blocks / Max(read, 1);
 }
 
-/* Choose the encoding and the centroids, and write the lists. */
-static void
-train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info)
+/*
+ * Choose the encoding and the centroids, and write the lists.  team: NULL if
+ * the build is made alone.  Returns an estimate of how many rows are to be
+ * indexed.
+ */
+static double
+train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info,
+			ParallelBuild *team, BuildShared *shared)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "ivfflat build sample",
@@ -190,12 +227,12 @@ train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info)
 	double		  rows;
 	uint32		  lists;
 	uint32		  points = 0;
-	char		 *data;
+	IvfTrainer	  trainer;
 	char		 *centroids;
 	CodeEncoding  encoding;
 
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_TRAIN);
 	rows = take_sample(&sample, heap, index_info);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_TRAIN);
 	encoding = coder_choose_encoding(&opclass, index->dimensions, index->seed,
 									 (const void *const *) sample.values,
 									 Min(sample.count, ENCODING_ROWS),
@@ -204,28 +241,32 @@ train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info)
 	ivf_set_encoding(index, encoding);
 	MemoryContextSwitchTo(context);
 
-	data = palloc_extended(index->coder.point_bytes * Max(sample.count, 1),
-						   MCXT_ALLOC_HUGE);
+	lists = ivf_lists_for_rows(index->lists_option, rows);
+	lists = Min(lists, Max(rows / MIN_ROWS_PER_LIST, 1));
+	lists = Min(lists, sample.count);
+	ivf_trainer_init(&trainer, index, sample.count, lists, team,
+					 &shared->train);
 	for (uint32 i = 0; i < sample.count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		points += ivf_encode(&index->coder, sample.values[i],
-							 data + index->coder.point_bytes * points, NULL);
+							 trainer.points +
+								 index->coder.point_bytes * points,
+							 NULL);
 		pfree(sample.values[i]);
 	}
 
-	lists = ivf_lists_for_rows(index->lists_option, rows);
-	lists = Min(lists, Max(rows / MIN_ROWS_PER_LIST, 1));
-	lists = Min(lists, points);
-	if (lists > 0)
+	if (points > 0)
 	{
 		centroids = palloc_extended((Size) index->geometry.code_bytes * lists,
 									MCXT_ALLOC_HUGE);
-		lists = ivf_train(index, data, points, lists, centroids);
+		lists = ivf_trainer_run(&trainer, points, lists, centroids);
 		ivf_add_lists(index, centroids, lists);
 	}
+	ivf_trainer_end(&trainer);
 	MemoryContextSwitchTo(index_context);
 	MemoryContextDelete(context);
+	return rows;
 }
 
 /* ------------------------------------------------------------------------
@@ -241,12 +282,6 @@ typedef struct BatchRow
 	uint32			row; /* of the arrays of a batch */
 } BatchRow;
 
-/* What the participants of a build count together. */
-typedef struct LoadCounts
-{
-	pg_atomic_uint64 rows; /* indexed */
-} LoadCounts;
-
 typedef struct Loader
 {
 	IvfIndex	 *index;
@@ -261,7 +296,7 @@ typedef struct Loader
 	uint32		  count;
 	uint32		  capacity;
 	MemoryContext context; /* of one row or batch */
-	LoadCounts	 *counts;
+	BuildShared	 *shared;
 } Loader;
 
 /* Arrange the centroids for the search of the nearest. */
@@ -286,14 +321,14 @@ arrange_centroids(Loader *loader)
 }
 
 static void
-init_loader(Loader *loader, IvfIndex *index, LoadCounts *counts)
+init_loader(Loader *loader, IvfIndex *index, BuildShared *shared)
 {
 	Size		row_bytes = index->coder.point_bytes + index->coder.code_bytes;
 	IvfState	state;
 	VectorCode *code = palloc(index->coder.code_bytes);
 
 	loader->index = index;
-	loader->counts = counts;
+	loader->shared = shared;
 	loader->context = AllocSetContextCreate(CurrentMemoryContext,
 											"ivfflat build batch",
 											ALLOCSET_DEFAULT_SIZES);
@@ -376,6 +411,16 @@ assign_rows(Loader *loader)
 		loader->rows[i].list = loader->nearest[i];
 }
 
+/* Report how far the load is. */
+static void
+report_rows(void *arg)
+{
+	BuildShared *shared = arg;
+
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+								 (int64) pg_atomic_read_u64(&shared->rows));
+}
+
 static void
 flush_batch(Loader *loader)
 {
@@ -409,7 +454,9 @@ flush_batch(Loader *loader)
 		append_rows(loader, loader->rows[i].list, &entries[i], n);
 	}
 	pfree(entries);
-	pg_atomic_fetch_add_u64(&loader->counts->rows, loader->count);
+	pg_atomic_fetch_add_u64(&loader->shared->rows, loader->count);
+	if (!IsParallelWorker())
+		report_rows(loader->shared);
 	loader->count = 0;
 }
 
@@ -522,12 +569,12 @@ create_empty(Relation rel, ForkNumber fork)
 /* Load the rows alone.  Returns the number of rows of the table. */
 static double
 load_alone(IvfIndex *index, Relation heap, IndexInfo *index_info,
-		   LoadCounts *counts)
+		   BuildShared *shared)
 {
 	Loader loader = {0};
 	double heap_rows;
 
-	init_loader(&loader, index, counts);
+	init_loader(&loader, index, shared);
 	heap_rows = table_index_build_scan(heap, index->rel, index_info, true,
 									   true, load_callback, &loader, NULL);
 	flush_batch(&loader);
@@ -545,6 +592,15 @@ load_part(ParallelBuild *team, IvfIndex *index)
 	flush_batch(&loader);
 }
 
+static double
+load_with_workers(ParallelBuild *team, IvfIndex *index)
+{
+	parallel_build_start_task(team, IVF_TASK_LOAD);
+	load_part(team, index);
+	parallel_build_finish_task(team, report_rows, team->shared);
+	return parallel_build_heap_rows(team);
+}
+
 /* The main function of a worker. */
 PGDLLEXPORT void ivf_build_worker(dsm_segment *segment, shm_toc *toc);
 
@@ -552,49 +608,48 @@ void
 ivf_build_worker(dsm_segment *segment, shm_toc *toc)
 {
 	ParallelBuild *team = parallel_build_attach(segment, toc);
+	BuildShared	  *shared = team->shared;
+	IvfTrainHelper helper = {0};
+	int			   task;
 
-	while (parallel_build_next_task(team) != PARALLEL_BUILD_QUIT)
+	while ((task = parallel_build_next_task(team)) != PARALLEL_BUILD_QUIT)
 	{
-		IvfIndex *index = ivf_open(team->index);
+		IvfIndex *index;
 
+		if (task == IVF_TASK_TRAIN)
+		{
+			ivf_train_help(&helper, &shared->train);
+			continue;
+		}
+		ivf_train_help_end(&helper);
+		/* how vectors are encoded is settled only now */
+		index = ivf_open(team->index);
 		index->building = true;
 		load_part(team, index);
 	}
+	ivf_train_help_end(&helper);
 	parallel_build_detach(team);
 }
 
-#define TASK_LOAD 1
-
-/* Load the rows with workers; false if there are none. */
-static bool
-load_with_workers(IvfIndex *index, Relation heap, IndexInfo *index_info,
-				  double *heap_rows, double *index_rows)
+/* Start the workers; NULL if there are none. */
+static ParallelBuild *
+start_team(Relation heap, Relation rel, IndexInfo *index_info)
 {
-	int workers = parallel_build_workers(heap, index->rel, index_info);
-	ParallelBuild *team;
-	LoadCounts	  *counts;
-	bool		   launched;
+	int			   workers = parallel_build_workers(heap, rel, index_info);
+	ParallelBuild *team = NULL;
 
-	if (workers == 0)
-		return false;
-	team = parallel_build_begin(heap, index->rel, index_info,
-								"ivf_build_worker", workers,
-								sizeof(LoadCounts));
+	if (workers > 0)
+		team = parallel_build_begin(heap, rel, index_info, "ivf_build_worker",
+									workers, sizeof(BuildShared));
 	if (team == NULL)
-		return false;
-	counts = team->shared;
-	pg_atomic_init_u64(&counts->rows, 0);
-	launched = parallel_build_launch(team);
-	if (launched)
+		return NULL;
+	init_shared(team->shared);
+	if (!parallel_build_launch(team))
 	{
-		parallel_build_start_task(team, TASK_LOAD);
-		load_part(team, index);
-		parallel_build_finish_task(team, NULL, NULL);
-		*heap_rows = parallel_build_heap_rows(team);
-		*index_rows = (double) pg_atomic_read_u64(&counts->rows);
+		parallel_build_end(team);
+		return NULL;
 	}
-	parallel_build_end(team);
-	return launched;
+	return team;
 }
 
 IndexBuildResult *
@@ -602,6 +657,10 @@ ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 {
 	IvfIndex		 *index;
 	IvfState		  state;
+	ParallelBuild	 *team;
+	BuildShared		  alone;
+	BuildShared		 *shared = &alone;
+	double			  rows;
 	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
 	MemoryContext	  context = AllocSetContextCreate(CurrentMemoryContext,
 													  "ivfflat build",
@@ -614,21 +673,26 @@ ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 	create_empty(rel, MAIN_FORKNUM);
 	index = ivf_open(rel);
 	index->building = true;
-	train_lists(index, heap, index_info);
+	team = start_team(heap, rel, index_info);
+	if (team != NULL)
+		shared = team->shared;
+	else
+		init_shared(shared);
+	rows = train_lists(index, heap, index_info, team, shared);
 
-	/* workers count on lists that are there */
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_ASSIGN);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
+								 (int64) rows);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
 	ivf_read_state(index, &state);
-	if (state.num_lists == 0 ||
-		!load_with_workers(index, heap, index_info, &result->heap_tuples,
-						   &result->index_tuples))
-	{
-		LoadCounts counts;
-
-		pg_atomic_init_u64(&counts.rows, 0);
-		result->heap_tuples = load_alone(index, heap, index_info, &counts);
-		result->index_tuples = (double) pg_atomic_read_u64(&counts.rows);
-	}
+	/* workers count on lists that are there */
+	if (team != NULL && state.num_lists > 0)
+		result->heap_tuples = load_with_workers(team, index);
+	else
+		result->heap_tuples = load_alone(index, heap, index_info, shared);
+	result->index_tuples = (double) pg_atomic_read_u64(&shared->rows);
+	if (team != NULL)
+		parallel_build_end(team);
 	note_written_entries(index);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);

@@ -262,7 +262,7 @@ choose_centroids(Rewrite *rewrite, bool split)
 	Size			limit = Max((Size) maintenance_work_mem * 1024 / 2 /
 									coder->point_bytes,
 								2);
-	char		   *points = NULL;
+	IvfTrainer		trainer = {.points = NULL};
 	char		   *centroids;
 	uint32			count = 0;
 	uint32			room = 0;
@@ -272,16 +272,15 @@ choose_centroids(Rewrite *rewrite, bool split)
 	for (uint32 segment = rewrite->old.head; segment != IVF_NONE;
 		 segment = copy->next)
 	{
-		copy_segment(rewrite, segment, points == NULL);
-		if (points == NULL)
+		copy_segment(rewrite, segment, trainer.points == NULL);
+		if (trainer.points == NULL)
 		{
 			uint64 entries = (uint64) copy->depth * index->geometry.capacity;
 
 			room = Min(Min(limit, SPLIT_SAMPLE), entries);
 			step = (entries + room - 1) / room;
 			room = entries / step + 1;
-			points = palloc_extended(coder->point_bytes * room,
-									 MCXT_ALLOC_HUGE);
+			ivf_trainer_init(&trainer, index, room, 2, NULL, NULL);
 		}
 		for (uint32 i = 0; i < copy->count; i++)
 		{
@@ -289,22 +288,23 @@ choose_centroids(Rewrite *rewrite, bool split)
 				count >= room)
 				continue;
 			ivf_decode(coder, ivf_copied_code(index, copy, i),
-					   points + coder->point_bytes * count++);
+					   trainer.points + coder->point_bytes * count++);
 		}
 	}
 	if (count == 0)
 		return false;
 
 	centroids = palloc((Size) coder->code_bytes * 2);
-	rewrite->num_parts = ivf_train(index, points, count, split ? 2 : 1,
-								   centroids);
+	rewrite->num_parts = ivf_trainer_run(&trainer, count, split ? 2 : 1,
+										 centroids);
 	for (uint32 i = 0; i < rewrite->num_parts; i++)
 		init_part(rewrite, &rewrite->parts[i],
 				  (const VectorCode *) (centroids +
 										(Size) coder->code_bytes * i));
-	if (rewrite->num_parts > 1 && !both_get_points(rewrite, points, count))
+	if (rewrite->num_parts > 1 &&
+		!both_get_points(rewrite, trainer.points, count))
 		rewrite->num_parts = 1;
-	pfree(points);
+	ivf_trainer_end(&trainer);
 	pfree(centroids);
 	return true;
 }
