@@ -193,6 +193,10 @@ typedef struct DistanceKernels
 	void (*unpack_u8)(const uint8 *codes, uint32 shift, uint8 mask,
 					  uint8 *levels, uint32 n);
 
+	/* x[i] = offset + step * code[i], rounded to a float once */
+	void (*dequantize_u8_f32)(const uint8 *code, float offset, float step,
+							  float *x, uint32 dim);
+
 	/* smallest and largest of finite values */
 	FloatRange (*range_f32)(const float *x, uint32 dim);
 

@@ -703,6 +703,19 @@ unpack_u8(const uint8 *codes, uint32 shift, uint8 mask, uint8 *restrict levels,
 		levels[i] = (codes[i] >> shift) & mask;
 }
 
+/*
+ * dequantize_u8_f32 -- the product is exact in double, so that all instruction
+ * sets give the same, whether they fuse it with the addition or not.  The
+ * compiler makes vectors of it by itself.
+ */
+static void
+dequantize_u8_f32(const uint8 *restrict code, float offset, float step,
+				  float *restrict x, uint32 dim)
+{
+	for (uint32 i = 0; i < dim; i++)
+		x[i] = (float) (offset + (double) step * code[i]);
+}
+
 static FloatRange
 range_f32(const float *x, uint32 dim)
 {
@@ -1325,6 +1338,7 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.l1_u8_f32 = l1_u8_f32, \
 	.l1_u8_u8 = l1_u8_u8, \
 	.unpack_u8 = unpack_u8, \
+	.dequantize_u8_f32 = dequantize_u8_f32, \
 	.range_f32 = range_f32, \
 	.quantize_f32_u8 = quantize_f32_u8, \
 	.lookup_u4 = lookup_u4, \

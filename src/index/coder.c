@@ -306,6 +306,7 @@ static void
 prepare_query(CoderQuery *query, const VectorCoder *coder, const float *x,
 			  double loss)
 {
+	query->deviations = 0;
 	query->coder = coder;
 	query->floats = x;
 	if (coder->encoding.kind == CODE_FLOAT)
@@ -393,6 +394,12 @@ coder_query_init_from_code(CoderQuery *query, const VectorCoder *coder,
 		prepare_bits_query(query, coder, copy);
 	else
 		prepare_sparse_query(query, coder, copy);
+}
+
+void
+coder_query_set_deviations(CoderQuery *query, float deviations)
+{
+	query->deviations = query->coder->encoding.rotated ? deviations : 0;
 }
 
 /* ------------------------------------------------------------------------

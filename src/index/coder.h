@@ -83,6 +83,7 @@ typedef struct CoderQuery
 	const uint8		  *bits;   /* the same for CODE_BITS */
 	Sq8Query		   sq8;	   /* CODE_SQ8 */
 	SparseCodeQuery	   sparse; /* CODE_SPARSE */
+	float deviations;		   /* of its likely errors; 0: certain bounds */
 } CoderQuery;
 
 /* Set up for an opclass; allocates in the current memory context. */
@@ -147,6 +148,12 @@ extern void coder_query_init_from_code(CoderQuery		 *query,
 									   const VectorCoder *coder,
 									   const VectorCode	 *code);
 
+/*
+ * From now on take bounds that are only likely, to so many standard deviations,
+ * where vectors are rotated (sq8_likely_error).
+ */
+extern void coder_query_set_deviations(CoderQuery *query, float deviations);
+
 /* Raise pgvector's error unless the value has the index's dimensions. */
 extern void coder_check_dimensions(const VectorCoder *coder,
 								   const void		 *value);
@@ -202,9 +209,13 @@ coder_query_distance(const CoderQuery *query, const VectorCode *code,
 	{
 		case CODE_SQ8:
 			distance = sq8_query_distance(&query->sq8, (const Sq8Code *) code);
-			*error = distance < limit
-						 ? sq8_error_bound(&query->sq8, (const Sq8Code *) code)
-						 : CODER_ERROR_UNKNOWN;
+			if (!(distance < limit))
+				*error = CODER_ERROR_UNKNOWN;
+			else if (query->deviations > 0)
+				*error = sq8_likely_error(&query->sq8, (const Sq8Code *) code,
+										  distance, query->deviations);
+			else
+				*error = sq8_error_bound(&query->sq8, (const Sq8Code *) code);
 			return distance;
 		case CODE_FLOAT:
 			distance = coder_float_distance(coder, query->floats,

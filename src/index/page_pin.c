@@ -16,6 +16,9 @@
 
 #define RECENT_BUFFERS 65536
 
+/* A cache line. */
+#define PREFETCH_STEP 64
+
 static Buffer *recent_buffers = NULL;
 static uint32  recent_uses = 0;
 
@@ -54,4 +57,19 @@ index_pin_page(Relation rel, BlockNumber block)
 	}
 	*recent = ReadBuffer(rel, block);
 	return *recent;
+}
+
+void
+index_prefetch_page_part(Relation rel, BlockNumber block, uint32 offset,
+						 uint32 bytes)
+{
+	Buffer		buffer = *recent_buffer(rel, block);
+	const char *part;
+
+	/* of another relation's with the same place, local ones may not exist */
+	if (!BufferIsValid(buffer) || BufferIsLocal(buffer))
+		return;
+	part = (const char *) BufferGetBlock(buffer) + offset;
+	for (uint32 i = 0; i < bytes; i += PREFETCH_STEP)
+		__builtin_prefetch(part + i);
 }

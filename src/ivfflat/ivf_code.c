@@ -139,6 +139,29 @@ ivf_list_query_init(IvfListQuery *query, const IvfCoder *coder,
 						  &query->sq8);
 }
 
+void
+ivf_query_init(IvfCoder *coder, const void *value, CoderQuery *query,
+			   IvfListQuery *list_query)
+{
+	char *point;
+
+	coder_query_init(query, &coder->fine, value);
+	if (query->value != NULL && !coder->rotates &&
+		coder->fine.encoding.kind == CODE_SQ8)
+	{
+		/* list space is that of the codes */
+		list_query->coder = coder;
+		list_query->by_inner_product = coder->fine.metric == SQ8_IP;
+		list_query->point = (const char *) query->floats;
+		list_query->sq8 = query->sq8;
+		return;
+	}
+	point = palloc0(coder->point_bytes);
+	if (query->value != NULL)
+		(void) ivf_encode(coder, query->value, point, NULL);
+	ivf_list_query_init(list_query, coder, point, true);
+}
+
 float
 ivf_list_distance(const IvfListQuery *query, const VectorCode *centroid)
 {

@@ -77,6 +77,13 @@ typedef struct IvfListQuery
 extern void ivf_list_query_init(IvfListQuery *query, const IvfCoder *coder,
 								const char *point, bool for_scan);
 
+/*
+ * Both queries of a scan; value is kept by reference.  NULL, or a zero vector
+ * under cosine, gives no order.  Allocates in the current memory context.
+ */
+extern void ivf_query_init(IvfCoder *coder, const void *value,
+						   CoderQuery *query, IvfListQuery *list_query);
+
 /* Smaller is nearer.  Never NaN. */
 extern float ivf_list_distance(const IvfListQuery *query,
 							   const VectorCode	  *centroid);

@@ -38,14 +38,31 @@
  */
 #define COARSE_EPSILON 5
 
+/*
+ * The same for bounds of fine codes, where vectors are rotated: one in a
+ * billion is wrong.
+ */
+#define FINE_EPSILON 6
+
+/* Of a fine code, the CPU goes on by itself from there. */
+#define PREFETCHED_BYTES 512
+
+/* What a scan has read of the first page of a segment. */
+typedef struct ReadSegment
+{
+	uint32			 number;
+	uint32			 version;
+	uint32			 next;
+	uint32			 depth;
+	uint32			 count;
+	ItemPointerData *tids; /* as they were; invalid where a row is gone */
+} ReadSegment;
+
 /* An entry of which only the coarse code has been looked at. */
 typedef struct CoarseEntry
 {
-	float			bound; /* in the unit of codes */
-	uint32			version;
-	uint32			segment;
-	uint16			entry;
-	ItemPointerData tid;
+	float  bound; /* in the unit of codes */
+	uint32 place; /* number in IvfScan.segments * capacity + entry */
 } CoarseEntry;
 
 /* An entry with bounds from its fine code, or with its exact distance. */
@@ -87,7 +104,6 @@ typedef struct IvfScan
 	MemoryContext context; /* everything of one rescan */
 	bool		  started;
 	CoderQuery	  query;
-	char		 *point;
 	IvfListQuery  list_query;
 	IvfRanking	  ranking;
 	uint32		  probed; /* lists read */
@@ -98,9 +114,20 @@ typedef struct IvfScan
 	VectorCode	*centroid;
 	char		*centroid_point;
 	char		*block;
-	CoarseEntry *coarse; /* a heap, the least bound first */
-	uint32		 num_coarse;
-	uint32		 coarse_allocated;
+	ReadSegment *segments; /* those that entries of `coarse` are in */
+	uint32		 num_segments;
+	uint32		 segments_allocated;
+
+	/*
+	 * Entries that have not been refined: a heap, the least bound first; and
+	 * others that have no less bounds, and no order.
+	 */
+	CoarseEntry *heap;
+	CoarseEntry *others;
+	uint32		 num_heaped;
+	uint32		 num_others;
+	uint32		 coarse_allocated; /* room in both */
+	uint32		 last_heaped; /* how many the heap had when it was filled */
 	pairingheap *pending;
 	pairingheap *ready;
 	double		 last_distance; /* of the row returned last */
@@ -168,6 +195,9 @@ ivf_end_scan(IndexScanDesc scan)
  * ------------------------------------------------------------------------
  */
 
+#define HEAP_SAMPLE	 64
+#define FIRST_HEAPED 128
+
 static inline void
 sift_down(CoarseEntry *heap, uint32 count, uint32 at)
 {
@@ -189,14 +219,77 @@ sift_down(CoarseEntry *heap, uint32 count, uint32 at)
 	heap[at] = moving;
 }
 
+/*
+ * The bound that about so many of the others do not exceed, as a sample of them
+ * tells: insertion sort, of the least ones only.
+ */
+static float
+least_bounds(const IvfScan *so, uint32 wanted)
+{
+	float  least[HEAP_SAMPLE];
+	uint32 rank = (uint64) wanted * HEAP_SAMPLE / so->num_others + 1;
+	uint32 found = 0;
+
+	Assert(rank <= HEAP_SAMPLE);
+	for (uint32 i = 0; i < HEAP_SAMPLE; i++)
+	{
+		float bound = so->others[(uint64) i * so->num_others / HEAP_SAMPLE]
+						  .bound;
+		uint32 at = found;
+
+		if (found < rank)
+			found++;
+		else if (bound >= least[--at])
+			continue;
+		for (; at > 0 && least[at - 1] > bound; at--)
+			least[at] = least[at - 1];
+		least[at] = bound;
+	}
+	return least[found - 1];
+}
+
+/*
+ * Fill the heap, which is empty, with the least of the others, about as many as
+ * wanted, at least one if there is any.  Few of all entries are ever taken, so
+ * that a heap of all would be too much of an order.
+ */
+static void
+fill_heap(IvfScan *so, uint32 wanted)
+{
+	CoarseEntry *others = so->others;
+	uint32		 heaped = 0;
+	uint32		 left = 0;
+	float		 limit = so->num_others > wanted + HEAP_SAMPLE
+							 ? least_bounds(so, wanted)
+							 : INFINITY;
+
+	/* without branches, which nobody could predict */
+	for (uint32 i = 0; i < so->num_others; i++)
+	{
+		CoarseEntry entry = others[i];
+		bool		least = entry.bound <= limit;
+
+		so->heap[heaped] = entry;
+		others[left] = entry;
+		heaped += least;
+		left += !least;
+	}
+	so->num_others = left;
+	so->num_heaped = so->last_heaped = heaped;
+	for (uint32 i = heaped / 2; i-- > 0;)
+		sift_down(so->heap, heaped, i);
+}
+
 static CoarseEntry
 take_coarse(IvfScan *so)
 {
-	CoarseEntry first = so->coarse[0];
+	CoarseEntry first = so->heap[0];
 
-	so->coarse[0] = so->coarse[--so->num_coarse];
-	if (so->num_coarse > 1)
-		sift_down(so->coarse, so->num_coarse, 0);
+	so->heap[0] = so->heap[--so->num_heaped];
+	if (so->num_heaped > 1)
+		sift_down(so->heap, so->num_heaped, 0);
+	else if (so->num_heaped == 0 && so->num_others > 0)
+		fill_heap(so, so->last_heaped * 2);
 	return first;
 }
 
@@ -204,32 +297,44 @@ take_coarse(IvfScan *so)
 static inline double
 least_coarse_bound(const IvfScan *so)
 {
-	return so->num_coarse > 0 ? coder_lower_bound(&so->index->coder.fine,
-												  so->coarse[0].bound, 0)
+	return so->num_heaped > 0 ? coder_lower_bound(&so->index->coder.fine,
+												  so->heap[0].bound, 0)
 							  : INFINITY;
 }
 
-/* Make room for so many more entries, appended behind the heap for now. */
+static CoarseEntry *
+resize_entries(IvfScan *so, CoarseEntry *entries)
+{
+	Size bytes = sizeof(CoarseEntry) * so->coarse_allocated;
+
+	return entries == NULL ? MemoryContextAllocHuge(so->context, bytes)
+						   : repalloc_huge(entries, bytes);
+}
+
+/* Make room for so many more entries. */
 static void
 reserve_coarse(IvfScan *so, uint32 more)
 {
-	if (so->num_coarse + more <= so->coarse_allocated)
+	uint32 count = so->num_heaped + so->num_others + more;
+
+	if (count <= so->coarse_allocated)
 		return;
-	so->coarse_allocated = Max(so->coarse_allocated * 2,
-							   so->num_coarse + more);
-	so->coarse = so->coarse == NULL
-					 ? MemoryContextAllocHuge(so->context,
-											  sizeof(CoarseEntry) *
-												  so->coarse_allocated)
-					 : repalloc_huge(so->coarse, sizeof(CoarseEntry) *
-													 so->coarse_allocated);
+	so->coarse_allocated = Max(so->coarse_allocated * 2, count);
+	so->heap = resize_entries(so, so->heap);
+	so->others = resize_entries(so, so->others);
 }
 
+/* Have all entries ordered anew, after more have come. */
 static void
-build_coarse_heap(IvfScan *so)
+order_coarse(IvfScan *so)
 {
-	for (uint32 i = so->num_coarse / 2; i-- > 0;)
-		sift_down(so->coarse, so->num_coarse, i);
+	if (so->num_heaped > 0)
+		memcpy(so->others + so->num_others, so->heap,
+			   sizeof(CoarseEntry) * so->num_heaped);
+	so->num_others += so->num_heaped;
+	so->num_heaped = 0;
+	if (so->num_others > 0)
+		fill_heap(so, FIRST_HEAPED);
 }
 
 /* ------------------------------------------------------------------------
@@ -237,10 +342,12 @@ build_coarse_heap(IvfScan *so)
  * ------------------------------------------------------------------------
  */
 
+/* Is the row gone, or was it returned before the scan began anew? */
 static bool
 is_to_skip(IvfScan *so, const ItemPointerData *tid)
 {
-	return so->skip != NULL && returned_lookup(so->skip, *tid) != NULL;
+	return !ItemPointerIsValid(tid) ||
+		   (so->skip != NULL && returned_lookup(so->skip, *tid) != NULL);
 }
 
 static void
@@ -257,51 +364,41 @@ add_pending(IvfScan *so, const ItemPointerData *tid, float distance,
 	pairingheap_add(so->pending, &candidate->node);
 }
 
-/* A copy of what a scan needs of the first page of a segment. */
-typedef struct SegmentView
-{
-	uint32			 next;
-	uint32			 depth;
-	uint32			 count;
-	ItemPointerData *tids;
-} SegmentView;
-
 /*
  * Score the fine codes of all entries of a segment; false if it was given to
  * another list meanwhile.
  */
 static bool
-score_segment(IvfScan *so, const IvfListRef *list, uint32 segment,
-			  const SegmentView *view)
+score_segment(IvfScan *so, const ReadSegment *segment)
 {
 	IvfIndex		  *index = so->index;
 	const IvfGeometry *geometry = &index->geometry;
 
-	for (uint32 entry = 0; entry < view->count;)
+	for (uint32 entry = 0; entry < segment->count;)
 	{
-		uint32 end = Min(view->count, entry + geometry->codes_per_page);
+		uint32 end = Min(segment->count, entry + geometry->codes_per_page);
 		Buffer buffer = index_pin_page(index->rel,
-									   ivf_segment_block(geometry, segment) +
+									   ivf_segment_block(geometry,
+														 segment->number) +
 										   ivf_fine_page(geometry, entry));
 		Page   page = BufferGetPage(buffer);
 		bool   ours;
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
-		ours = IvfPageGetHeader(page)->version == list->version;
+		ours = IvfPageGetHeader(page)->version == segment->version;
 		for (; ours && entry < end; entry++)
 		{
 			float error;
 			float distance;
 
-			if (!ItemPointerIsValid(&view->tids[entry]) ||
-				is_to_skip(so, &view->tids[entry]))
+			if (is_to_skip(so, &segment->tids[entry]))
 				continue;
 			distance = coder_query_distance(
 				&so->query,
 				(const VectorCode *) ivf_fine_slot(geometry, page, entry),
 				INFINITY, &error);
-			add_pending(so, &view->tids[entry], distance, error);
+			add_pending(so, &segment->tids[entry], distance, error);
 		}
 		UnlockReleaseBuffer(buffer);
 		if (!ours)
@@ -310,43 +407,59 @@ score_segment(IvfScan *so, const IvfListRef *list, uint32 segment,
 	return true;
 }
 
-/* Score a block of coarse codes; `first` is the entry of its first lane. */
+/*
+ * Score a block of coarse codes; `first` is the entry of its first lane.  Those
+ * without a row stay out when they are refined, as few are.
+ */
 static void
-score_block(IvfScan *so, const IvfListRef *list, uint32 segment,
-			const SegmentView *view, const char *block, uint32 first)
+score_block(IvfScan *so, uint32 count, const char *block, uint32 first)
 {
 	float  bounds[IVF_BLOCK_ENTRIES];
-	uint32 end = Min(view->count, first + IVF_BLOCK_ENTRIES);
+	uint32 lanes = Min(count - first, IVF_BLOCK_ENTRIES);
+	uint32 place = (so->num_segments - 1) * so->index->geometry.capacity +
+				   first;
+	CoarseEntry *entries;
 
 	rabitq_score(&so->coarse_query, block, NULL, bounds);
-	reserve_coarse(so, end - first);
-	for (uint32 entry = first; entry < end; entry++)
+	reserve_coarse(so, lanes);
+	entries = so->others + so->num_others;
+	for (uint32 i = 0; i < lanes; i++)
 	{
-		CoarseEntry *coarse = &so->coarse[so->num_coarse];
-
-		if (!ItemPointerIsValid(&view->tids[entry]) ||
-			is_to_skip(so, &view->tids[entry]))
-			continue;
-		coarse->bound = bounds[entry - first];
-		coarse->version = list->version;
-		coarse->segment = segment;
-		coarse->entry = entry;
-		coarse->tid = view->tids[entry];
-		so->num_coarse++;
+		entries[i].bound = bounds[i];
+		entries[i].place = place + i;
 	}
+	so->num_others += lanes;
+}
+
+/* A place to note another segment. */
+static ReadSegment *
+add_segment(IvfScan *so)
+{
+	if (so->num_segments == so->segments_allocated)
+	{
+		so->segments_allocated = Max(so->segments_allocated * 2, 32);
+		so->segments = so->segments == NULL
+						   ? MemoryContextAlloc(so->context,
+												sizeof(ReadSegment) *
+													so->segments_allocated)
+						   : repalloc_huge(so->segments,
+										   sizeof(ReadSegment) *
+											   so->segments_allocated);
+	}
+	return &so->segments[so->num_segments++];
 }
 
 /*
  * Read one segment; false if it has another version by now.
  */
 static bool
-read_segment(IvfScan *so, const IvfListRef *list, uint32 number,
-			 SegmentView *view)
+read_segment(IvfScan *so, const IvfListRef *list, uint32 number)
 {
 	const IvfGeometry *geometry = &so->index->geometry;
 	Buffer buffer = ivf_lock_segment(so->index, number, BUFFER_LOCK_SHARE);
 	Page   page = BufferGetPage(buffer);
 	const IvfSegment *segment = IvfPageGetSegment(page);
+	ReadSegment		 *read;
 
 	if (IvfPageGetHeader(page)->version != list->version ||
 		segment->list != list->list)
@@ -354,15 +467,19 @@ read_segment(IvfScan *so, const IvfListRef *list, uint32 number,
 		UnlockReleaseBuffer(buffer);
 		return false;
 	}
-	view->next = segment->next;
-	view->depth = segment->depth;
-	view->count = segment->count;
-	memcpy(view->tids, segment->tids,
+	read = add_segment(so);
+	read->number = number;
+	read->version = list->version;
+	read->next = segment->next;
+	read->depth = segment->depth;
+	read->count = segment->count;
+	read->tids = palloc(sizeof(ItemPointerData) * Max(segment->count, 1));
+	memcpy(read->tids, segment->tids,
 		   sizeof(ItemPointerData) * segment->count);
 	if (geometry->block_bytes > 0 && geometry->coarse_pages == 0)
 	{
-		for (uint32 first = 0; first < view->count; first += IVF_BLOCK_ENTRIES)
-			score_block(so, list, number, view,
+		for (uint32 first = 0; first < read->count; first += IVF_BLOCK_ENTRIES)
+			score_block(so, read->count,
 						IvfPageGetContents(page) + geometry->coarse_offset +
 							first / IVF_BLOCK_ENTRIES * geometry->block_bytes,
 						first);
@@ -370,15 +487,15 @@ read_segment(IvfScan *so, const IvfListRef *list, uint32 number,
 	UnlockReleaseBuffer(buffer);
 
 	if (geometry->block_bytes == 0)
-		return score_segment(so, list, number, view);
+		return score_segment(so, read);
 	if (geometry->coarse_pages > 0)
 	{
-		for (uint32 first = 0; first < view->count; first += IVF_BLOCK_ENTRIES)
+		for (uint32 first = 0; first < read->count; first += IVF_BLOCK_ENTRIES)
 		{
 			if (!ivf_copy_block(so->index, number, list->version,
 								first / IVF_BLOCK_ENTRIES, so->block))
 				return false;
-			score_block(so, list, number, view, so->block, first);
+			score_block(so, read->count, so->block, first);
 		}
 	}
 	return true;
@@ -412,23 +529,25 @@ prepare_list(IvfScan *so, const IvfListRef *list)
 static bool
 read_list(IvfScan *so, const IvfListRef *list)
 {
-	SegmentView view = {0};
-	bool		first = true;
-	bool		ours = prepare_list(so, list);
+	uint32 number = list->head;
+	uint32 depth = 0;
+	bool   ours = prepare_list(so, list);
 
-	view.tids = palloc(sizeof(ItemPointerData) * so->index->geometry.capacity);
-	for (uint32 segment = list->head; segment != IVF_NONE && ours;
-		 segment = view.next, first = false)
+	while (number != IVF_NONE && ours)
 	{
-		uint32 expected = view.depth - 1;
-
 		CHECK_FOR_INTERRUPTS();
-		ours = read_segment(so, list, segment, &view);
-		/* each counts one less than the one before: even a damaged list ends */
-		if (ours && !first && view.depth != expected)
-			ivf_report_broken_list(so->index->rel, list->list);
+		ours = read_segment(so, list, number);
+		if (ours)
+		{
+			const ReadSegment *segment = &so->segments[so->num_segments - 1];
+
+			/* each counts one less than the one before: even a damaged list ends */
+			if (number != list->head && segment->depth != depth - 1)
+				ivf_report_broken_list(so->index->rel, list->list);
+			depth = segment->depth;
+			number = segment->next;
+		}
 	}
-	pfree(view.tids);
 	return ours;
 }
 
@@ -446,7 +565,10 @@ clear_candidates(IvfScan *so)
 	while (!pairingheap_is_empty(so->ready))
 		pfree(pairingheap_container(Candidate, node,
 									pairingheap_remove_first(so->ready)));
-	so->num_coarse = 0;
+	for (uint32 i = 0; i < so->num_segments; i++)
+		pfree(so->segments[i].tids);
+	so->num_segments = 0;
+	so->num_heaped = so->num_others = 0;
 }
 
 /*
@@ -458,6 +580,8 @@ clear_candidates(IvfScan *so)
 static void
 begin_anew(IvfScan *so)
 {
+	MemoryContext old_context = MemoryContextSwitchTo(so->context);
+
 	/* the directory changes before anything else of a list does */
 	if (ivf_read_epoch(so->index) == so->ranking.state.epoch)
 		ereport(
@@ -481,6 +605,7 @@ begin_anew(IvfScan *so)
 		pfree(so->ranking.lists);
 	ivf_rank_lists(so->index, &so->list_query, &so->ranking);
 	so->probed = 0;
+	MemoryContextSwitchTo(old_context);
 }
 
 /* Read lists until so many have been read; false if there were none to read. */
@@ -501,8 +626,7 @@ probe(IvfScan *so, uint32 wanted)
 			begin_anew(so);
 		any = true;
 	}
-	if (so->num_coarse > 0)
-		build_coarse_heap(so);
+	order_coarse(so);
 	MemoryContextSwitchTo(old_context);
 	return any;
 }
@@ -535,8 +659,10 @@ start_scan(IndexScanDesc scan)
 	so->index = ivf_open(scan->indexRelation);
 	so->pending = pairingheap_allocate(compare_candidates, NULL);
 	so->ready = pairingheap_allocate(compare_candidates, NULL);
-	so->coarse = NULL;
-	so->num_coarse = so->coarse_allocated = 0;
+	so->heap = so->others = NULL;
+	so->num_heaped = so->num_others = so->coarse_allocated = 0;
+	so->segments = NULL;
+	so->num_segments = so->segments_allocated = 0;
 	so->returned = NULL;
 	so->num_returned = so->returned_allocated = 0;
 	so->skip = NULL;
@@ -550,17 +676,13 @@ start_scan(IndexScanDesc scan)
 		value = PG_DETOAST_DATUM_COPY(order->sk_argument);
 		coder_check_dimensions(&so->index->coder.fine, value);
 	}
-	/* a zero vector under cosine gives no order either */
-	so->point = palloc0(so->index->coder.point_bytes);
-	if (value != NULL &&
-		!ivf_encode(&so->index->coder, value, so->point, NULL))
-		value = NULL;
-	coder_query_init(&so->query, &so->index->coder.fine, value);
-	ivf_list_query_init(&so->list_query, &so->index->coder, so->point, true);
+	ivf_query_init(&so->index->coder, value, &so->query, &so->list_query);
+	coder_query_set_deviations(&so->query, FINE_EPSILON);
 	if (so->index->coder.coarse)
 	{
 		rabitq_query_init(&so->coarse_query, so->index->coder.coarse_metric,
-						  (const float *) so->point, so->index->dimensions,
+						  (const float *) so->list_query.point,
+						  so->index->dimensions,
 						  palloc(RABITQ_QUERY_BYTES(so->index->dimensions)));
 		so->coarse_query.epsilon = COARSE_EPSILON;
 		so->centroid = palloc(so->index->coder.code_bytes);
@@ -591,34 +713,64 @@ first_of(pairingheap *heap)
 }
 
 /*
- * Read the fine code of the entry with the least coarse bound.
+ * Let the CPU fetch the fine code that is looked at next, if its page is where
+ * it was.
  */
-static void
+static inline void
+prefetch_code(IvfScan *so)
+{
+	const IvfGeometry *geometry = &so->index->geometry;
+	uint32			   place = so->heap[0].place;
+	uint32			   entry = place % geometry->capacity;
+
+	index_prefetch_page_part(
+		so->index->rel,
+		ivf_segment_block(geometry,
+						  so->segments[place / geometry->capacity].number) +
+			ivf_fine_page(geometry, entry),
+		IVF_CONTENT_OFFSET +
+			entry % geometry->codes_per_page * geometry->code_bytes,
+		Min(geometry->code_bytes, PREFETCHED_BYTES));
+}
+
+/*
+ * Read the fine code of the entry with the least coarse bound.  False if the
+ * scan had to begin anew.
+ */
+static bool
 refine_coarse(IvfScan *so)
 {
 	IvfIndex		  *index = so->index;
 	const IvfGeometry *geometry = &index->geometry;
-	CoarseEntry		   entry = take_coarse(so);
-	Buffer			   buffer;
-	Page			   page;
-	bool			   ours;
+	CoarseEntry		   coarse = take_coarse(so);
+	uint32			   entry = coarse.place % geometry->capacity;
+	const ReadSegment
+		*segment = &so->segments[coarse.place / geometry->capacity];
+	const ItemPointerData *tid = &segment->tids[entry];
+	Buffer				   buffer;
+	Page				   page;
+	bool				   ours;
 
+	if (so->num_heaped > 0)
+		prefetch_code(so);
+	if (is_to_skip(so, tid))
+		return true;
 	buffer = index_pin_page(index->rel,
-							ivf_segment_block(geometry, entry.segment) +
-								ivf_fine_page(geometry, entry.entry));
+							ivf_segment_block(geometry, segment->number) +
+								ivf_fine_page(geometry, entry));
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
 	ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
-	ours = IvfPageGetHeader(page)->version == entry.version;
+	ours = IvfPageGetHeader(page)->version == segment->version;
 	if (ours)
 	{
 		float error;
 		float distance = coder_query_distance(
 			&so->query,
-			(const VectorCode *) ivf_fine_slot(geometry, page, entry.entry),
+			(const VectorCode *) ivf_fine_slot(geometry, page, entry),
 			INFINITY, &error);
 
-		add_pending(so, &entry.tid, distance, error);
+		add_pending(so, tid, distance, error);
 	}
 	UnlockReleaseBuffer(buffer);
 	if (!ours)
@@ -626,12 +778,12 @@ refine_coarse(IvfScan *so)
 		begin_anew(so);
 		(void) probe(so, so->wanted);
 	}
+	return ours;
 }
 
 /*
- * Is a candidate, already taken from the pending ones, the nearest by its
- * bounds alone?  Then its exact distance is of no interest.  So it is, mostly,
- * where codes hold the values without loss.
+ * Is a candidate, already taken from the pending ones, the nearest of those with
+ * fine codes by its bounds alone?
  */
 static bool
 is_nearest_by_bounds(IvfScan *so, const Candidate *candidate)
@@ -641,25 +793,41 @@ is_nearest_by_bounds(IvfScan *so, const Candidate *candidate)
 
 	return (pending == NULL || candidate->upper_bound <= pending->bound) &&
 		   (ready == NULL || candidate->upper_bound <= ready->bound) &&
-		   candidate->upper_bound <= least_coarse_bound(so) &&
 		   (!so->any_returned || candidate->bound >= so->last_distance);
 }
 
 /*
  * Fetch the row of the pending candidate that may be the nearest: it becomes
  * ready, or is dropped because it is not visible.
+ *
+ * If it is the nearest by its bounds, its exact distance is of no interest: so
+ * it is, mostly, where codes hold the values with little loss.  To see that, a
+ * few more fine codes are worth reading, for the value is mostly in TOAST.
  */
 static void
 refine_pending(IvfScan *so)
 {
-	Candidate *candidate = pairingheap_container(Candidate, node,
-												 pairingheap_remove_first(
-													 so->pending));
-	bool	   by_bounds = so->query.value == NULL ||
-					 is_nearest_by_bounds(so, candidate);
+	Candidate  *candidate = pairingheap_container(Candidate, node,
+												  pairingheap_remove_first(
+													  so->pending));
+	bool		by_bounds = so->query.value == NULL;
 	const void *value;
 
 	CHECK_FOR_INTERRUPTS();
+	if (!by_bounds)
+	{
+		while (is_nearest_by_bounds(so, candidate) &&
+			   candidate->upper_bound > least_coarse_bound(so))
+		{
+			if (!refine_coarse(so))
+			{
+				/* the scan began anew, with this one among the others */
+				pfree(candidate);
+				return;
+			}
+		}
+		by_bounds = is_nearest_by_bounds(so, candidate);
+	}
 	if (!row_fetch_visible(&so->rows, &candidate->tid,
 						   by_bounds ? NULL : &value))
 	{
@@ -705,10 +873,10 @@ next_row(IndexScanDesc scan)
 		Candidate *ready = first_of(so->ready);
 		double	   coarse = least_coarse_bound(so);
 
-		if (so->num_coarse > 0 &&
+		if (so->num_heaped > 0 &&
 			(pending == NULL || coarse < pending->bound) &&
 			(ready == NULL || !(ready->bound <= coarse)))
-			refine_coarse(so);
+			(void) refine_coarse(so);
 		else if (ready != NULL &&
 				 (pending == NULL || so->query.value == NULL ||
 				  ready->bound <= pending->bound))

@@ -269,6 +269,12 @@ sq8_encode(Sq8Metric metric, const float *x, uint32 dim, Sq8Code *code)
 void
 sq8_decode(const Sq8Code *code, uint32 dim, float *x)
 {
+	if (likely(fabsf(code->offset) <= FAST_MAX && code->step <= FAST_MAX))
+	{
+		distance_kernels->dequantize_u8_f32(code->code, code->offset,
+											code->step, x, dim);
+		return;
+	}
 	for (uint32 i = 0; i < dim; i++)
 		x[i] = clamp_to_float(code->offset +
 							  (double) code->step * code->code[i]);
@@ -450,10 +456,11 @@ l2_error_bound(const Sq8Query *query, const Sq8Code *code)
  * With q~ and x~ the decoded vectors,
  *	<q, x> - <q~, x~> = <q, x - x~> + <q - q~, x~>
  * and Cauchy and Schwarz bound both.  It is the code's residual that is the
- * larger, so it should meet the exact norm and not the sum of both.
+ * larger, so it should meet the exact norm and not the sum of both.  share: of
+ * that bound, how much is needed.
  */
 static double
-ip_error_bound(const Sq8Query *query, const Sq8Code *code)
+ip_error_bound(const Sq8Query *query, const Sq8Code *code, double share)
 {
 	double	  n = query->dim;
 	double	  root_n = sqrt(n);
@@ -476,9 +483,49 @@ ip_error_bound(const Sq8Query *query, const Sq8Code *code)
 	terms = (root_n * fabs(q.offset) + q.step * sqrt(q.sum_squares)) *
 			(root_n * fabs(c.offset) + c.step * sqrt(c.sum_squares));
 
-	return query->norm * code->residual + query->residual * code_norm +
+	return share *
+			   (query->norm * code->residual + query->residual * code_norm) +
 		   sum_rounding(query->dim) * product + terms * 0x1p-49 +
 		   n * FLOAT_TINY;
+}
+
+/*
+ * With w = q - x, and g what was lost of that, |q~ - x~|^2 = |w + g|^2, where
+ * |g| is at most the sum of the residuals, and <w, g> the share of |w| |g|.
+ * That is solved for the least and the largest |w|.
+ */
+static double
+l2_likely_error(const Sq8Query *query, const Sq8Code *code, double estimate,
+				double share)
+{
+	double	  n = query->dim;
+	double	  root_n = sqrt(n);
+	double	  residual = query->residual + code->residual;
+	LevelSums q = query_sums(query);
+	LevelSums c = code_sums(code);
+	double	  offset = q.offset - c.offset;
+	double	  projection = share * residual;
+	double	  square = estimate * estimate;
+	double	  below;
+	double	  above;
+	double	  distance = estimate + residual;
+	double	  terms;
+
+	/* squares in float32 overflow far below FLT_MAX */
+	if (!(distance < 1e19))
+		return INFINITY;
+
+	below = estimate + projection -
+			sqrt(projection * projection +
+				 Max(square - residual * residual, 0));
+	above = projection + sqrt(projection * projection + square) - estimate;
+
+	/* rounding is as in l2_error_bound */
+	terms = n * offset * offset + q.step * q.step * q.sum_squares +
+			c.step * c.step * c.sum_squares;
+	return Max(below, above) + 0.5 * sum_rounding(query->dim) * distance +
+		   sqrt(3 * terms * 0x1p-50) + root_n * sqrt(2 * FLOAT_TINY) +
+		   root_n * 0x1p-50 * (fabs(q.offset) + fabs(c.offset));
 }
 
 static double
@@ -506,12 +553,31 @@ sq8_error_bound(const Sq8Query *query, const Sq8Code *code)
 		case SQ8_L2:
 			return round_up(l2_error_bound(query, code));
 		case SQ8_IP:
-			return round_up(ip_error_bound(query, code));
+			return round_up(ip_error_bound(query, code, 1));
 		case SQ8_L1:
 			return round_up(l1_error_bound(query, code));
 	}
 
 	return INFINITY;
+}
+
+float
+sq8_likely_error(const Sq8Query *query, const Sq8Code *code, float estimate,
+				 float deviations)
+{
+	double share = Min(deviations / sqrt(query->dim), 1);
+
+	switch (query->metric)
+	{
+		case SQ8_L2:
+			return round_up(l2_likely_error(query, code, estimate, share));
+		case SQ8_IP:
+			return round_up(ip_error_bound(query, code, share));
+		case SQ8_L1:
+			break;
+	}
+
+	return sq8_error_bound(query, code);
 }
 
 const char *

@@ -103,6 +103,19 @@ extern float sq8_code_distance(Sq8Metric metric, const Sq8Code *a,
 extern float sq8_error_bound(const Sq8Query *query, const Sq8Code *code);
 
 /*
+ * The same, for SQ8_L2 and vectors that were rotated at random, as a bound
+ * that is likely and not certain: a tenth of the certain one with 4,000
+ * dimensions.  What quantization loses is the rounding of numbers that have
+ * nothing to do with where the other vector lies, so its projection on their
+ * difference has a standard deviation of its length over sqrt(dim); the bound
+ * leaves room for so many of them.  (It is the difference of the vectors
+ * themselves, not that of the decoded ones: between a vector and its own code
+ * the loss is all there is.)  estimate: that of sq8_query_distance.
+ */
+extern float sq8_likely_error(const Sq8Query *query, const Sq8Code *code,
+							  float estimate, float deviations);
+
+/*
  * What is wrong with a code read from a page, or NULL: for verification.  A
  * constant string that fits "code of element ...: %s".
  */

@@ -241,6 +241,27 @@ test_unpack(void)
 }
 
 static void
+test_dequantize(void)
+{
+	for (uint32 n = 1; n <= 200; n++)
+	{
+		uint8 *codes = allocate(n);
+		float *x = allocate(n * sizeof(float));
+		float  offset = random_normal();
+		float  step = fabsf(random_normal());
+
+		for (uint32 i = 0; i < n; i++)
+			codes[i] = (uint8) random_bits();
+		distance_kernels->dequantize_u8_f32(codes, offset, step, x, n);
+		for (uint32 i = 0; i < n; i++)
+			CHECK(x[i] == (float) (offset + (double) step * codes[i]),
+				  "%u of %u", i, n);
+		free(codes);
+		free(x);
+	}
+}
+
+static void
 test_add(void)
 {
 	for (uint32 dim = 1; dim <= 70; dim++)
@@ -341,6 +362,7 @@ run_block_kernel_groups(void)
 	run_group("tables of partial sums", test_subset_sums);
 	run_group("what lies beside a centroid", test_rest);
 	run_group("levels from packed codes", test_unpack);
+	run_group("values from 8-bit codes", test_dequantize);
 	run_group("addition", test_add);
 	run_group("signs of residuals", test_residual_signs);
 	run_group("nearest of a panel of centroids", test_nearest);

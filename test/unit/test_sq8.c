@@ -318,6 +318,50 @@ test_bounds_tight(void)
 	}
 }
 
+/*
+ * The likely bound holds with six deviations, far, near and at the vector
+ * itself, and is a fraction of the certain one.
+ */
+static void
+test_likely_error(void)
+{
+	const uint32 dim = 768;
+
+	for (int m = SQ8_L2; m <= SQ8_IP; m++)
+		for (int round = 0; round < 2000; round++)
+		{
+			static const double shares[] = {0, 1e-4, 0.01, 0.1, 1};
+			double				near = shares[round % lengthof(shares)];
+			Sq8Metric			metric = (Sq8Metric) m;
+			Sq8Query			query;
+			float				estimate;
+			float				likely;
+			double				expected = 0;
+
+			fill_unit(x, dim);
+			fill_unit(y, dim);
+			for (uint32 i = 0; i < dim; i++)
+				y[i] = (float) (x[i] + near * (y[i] - x[i]));
+			for (uint32 i = 0; i < dim; i++)
+				expected += metric == SQ8_L2 ? ((double) x[i] - y[i]) *
+												   ((double) x[i] - y[i])
+											 : -(double) x[i] * y[i];
+			if (metric == SQ8_L2)
+				expected = sqrt(expected);
+
+			sq8_encode(metric, x, dim, &code_x.code);
+			sq8_prepare_query(metric, y, dim, levels, &query);
+			estimate = sq8_query_distance(&query, &code_x.code);
+			likely = sq8_likely_error(&query, &code_x.code, estimate, 6);
+			CHECK(fabs(estimate - expected) <= likely,
+				  "%s, %g: estimate %g, distance %g, bound %g",
+				  metric_names[m], near, estimate, expected, likely);
+			if (near == 1)
+				CHECK(likely < sq8_error_bound(&query, &code_x.code) / 3,
+					  "%s: %g", metric_names[m], likely);
+		}
+}
+
 /* Distances between codes are those of the decoded vectors. */
 static void
 test_code_distance(void)
@@ -476,6 +520,7 @@ run_sq8_groups(void)
 	run_group("sq8: error bounds are tight", test_bounds_tight);
 	run_group("sq8: distance of codes", test_code_distance);
 	run_group("sq8: grids are kept", test_grids);
+	run_group("sq8: likely error bound", test_likely_error);
 	run_group("sq8: decode", test_decode);
 	run_group("sq8: verification", test_verification);
 }
