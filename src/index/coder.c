@@ -152,8 +152,9 @@ coder_rotate(const Rotation *rotation, float *x)
 	if (likely(isfinite(norm_squared)))
 		return ROTATION_ROUNDING * sqrt(norm_squared);
 
+	/* what became of infinities must be as far away as they are */
 	for (uint32 i = 0; i < rotation->dim; i++)
-		x[i] = isnan(x[i]) ? 0 : Max(Min(x[i], FLT_MAX), -FLT_MAX);
+		x[i] = isnan(x[i]) ? FLT_MAX : Max(Min(x[i], FLT_MAX), -FLT_MAX);
 	return INFINITY;
 }
 
@@ -582,7 +583,10 @@ operator_rounding(const VectorCoder *coder, double distance)
 double
 coder_lower_bound(const VectorCoder *coder, float estimate, float error)
 {
-	double bound = operator_distance(coder, (double) estimate - error);
+	/* an estimate at the end of its range may be of anything beyond */
+	double bound = estimate <= -FLT_MAX
+					   ? -INFINITY
+					   : operator_distance(coder, (double) estimate - error);
 
 	return bound - operator_rounding(coder, bound);
 }
@@ -590,7 +594,9 @@ coder_lower_bound(const VectorCoder *coder, float estimate, float error)
 double
 coder_upper_bound(const VectorCoder *coder, float estimate, float error)
 {
-	double bound = operator_distance(coder, (double) estimate + error);
+	double bound = estimate >= FLT_MAX
+					   ? INFINITY
+					   : operator_distance(coder, (double) estimate + error);
 
 	return bound + operator_rounding(coder, bound);
 }

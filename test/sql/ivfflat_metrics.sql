@@ -66,6 +66,15 @@ INSERT INTO scale VALUES (101, '[1e18,0,0,0]'), (102, '[-1e18,1e18,0,0]'), (103,
 SELECT same_order('scale', '<=>', 4, 20, 5, 14), cardinality(nearest('scale', '<->', '[0,0,0,0]', 100, true));
 SELECT nearest('scale', '<->', '[0,0,0,0]', 2, true) <@ ARRAY[103, 104];
 
+-- the same with coarse codes, beyond the range of floats
+CREATE TABLE huge (id int, v vector(70));
+INSERT INTO huge SELECT i, noise_vector(i, 70, 13) FROM generate_series(1, 100) i;
+CREATE INDEX huge_l2 ON huge USING ivfflat (v vector_l2_ops);
+CREATE INDEX huge_ip ON huge USING ivfflat (v vector_ip_ops);
+INSERT INTO huge SELECT 200 + i, array_fill(i * 1e38, ARRAY[70])::vector FROM generate_series(-3, 3) i;
+SELECT op, nearest('huge', op, array_fill(x, ARRAY[70])::vector, 100, true) = nearest('huge', op, array_fill(x, ARRAY[70])::vector, 100, false)
+FROM unnest(ARRAY['<->', '<#>']) op, unnest(ARRAY[7, -0.1]) x;
+
 -- half precision
 CREATE TABLE half (id int, v halfvec(100));
 INSERT INTO half SELECT id, v FROM many;
@@ -96,4 +105,5 @@ INSERT INTO wide SELECT i, noise_vector(i, 2500, 11) FROM generate_series(71, 15
 SELECT same_order('wide', '<->', 2500, 150, 2, 12);
 SELECT ivfflat_verify('few_l2'), ivfflat_verify('few_ip'), ivfflat_verify('few_cosine'), ivfflat_verify('many_l2'), ivfflat_verify('many_ip'),
 	ivfflat_verify('many_cosine'), ivfflat_verify('pixels_l2'), ivfflat_verify('half_l2'), ivfflat_verify('half_ip'), ivfflat_verify('half_cosine'),
-	ivfflat_verify('bits_b'), ivfflat_verify('wide_v'), ivfflat_verify('scale_v'), ivfflat_verify('scale_c');
+	ivfflat_verify('bits_b'), ivfflat_verify('wide_v'), ivfflat_verify('scale_v'), ivfflat_verify('scale_c'),
+	ivfflat_verify('huge_l2'), ivfflat_verify('huge_ip');
