@@ -116,9 +116,9 @@ typedef struct NumberedGraph
 } NumberedGraph;
 
 /*
- * A number says on which levels its element is, so each number takes, of all
- * elements of its level, the next one in the graph's order.  There are as many
- * as needed: the graph has the same numbers in another order.
+ * A number says on which levels its element is, so each number goes to an
+ * element of its level.  There are as many as needed: the graph has the same
+ * numbers in another order.
  */
 static void
 number_elements(HnswBuild *build, const HnswExtentLayout *layout,
@@ -126,46 +126,15 @@ number_elements(HnswBuild *build, const HnswExtentLayout *layout,
 {
 	const HnswGraph *graph = &build->graph;
 	uint32			 n = graph->num_elements;
-	HnswElement		*order;
-	uint32			 next[HNSW_MAX_LEVEL + 1] = {0};
-	uint32			 total = 0;
 
-	order = palloc_extended(sizeof(HnswElement) * n, MCXT_ALLOC_HUGE);
 	numbering->elements = palloc_extended(sizeof(HnswElement) * n,
 										  MCXT_ALLOC_HUGE);
+	hnsw_graph_number(graph, layout, build->index->geometry.codes_per_page,
+					  numbering->elements);
 	numbering->numbers = palloc_extended(sizeof(HnswElement) * n,
 										 MCXT_ALLOC_HUGE);
-	if (hnsw_graph_order(graph, order) != n)
-		elog(ERROR, "not all elements of the hnsw graph can be reached");
-
-	/* sort by level, `numbers` being the sorted array for now */
-	for (uint32 i = 0; i < n; i++)
-		next[hnsw_graph_level(graph, i)]++;
-	for (int level = 0; level <= HNSW_MAX_LEVEL; level++)
-	{
-		uint32 count = next[level];
-
-		next[level] = total;
-		total += count;
-	}
-	for (uint32 i = 0; i < n; i++)
-		numbering
-			->numbers[next[hnsw_graph_level(graph, order[i])]++] = order[i];
-
-	/* hand them out; each level's run ends where the next one's began */
-	for (int level = HNSW_MAX_LEVEL; level > 0; level--)
-		next[level] = next[level - 1];
-	next[0] = 0;
-	for (uint32 number = 0; number < n; number++)
-	{
-		int level = hnsw_element_level(&graph->geometry, layout, graph->seed,
-									   number);
-
-		numbering->elements[number] = numbering->numbers[next[level]++];
-	}
 	for (uint32 number = 0; number < n; number++)
 		numbering->numbers[numbering->elements[number]] = number;
-	pfree(order);
 }
 
 /* The rows of one element get adjacent numbers. */

@@ -199,6 +199,16 @@ extern uint32 hnsw_graph_plan(HnswGraph *graph);
  */
 extern uint32 hnsw_graph_order(const HnswGraph *graph, HnswElement *order);
 
+/*
+ * hnsw_order.c: choose the element for each number, so that neighbours lie
+ * close to each other.  layout: of the extent in which a number says on which
+ * levels its element is, or NULL if that does not matter.  neighbourhood: about
+ * how many successive numbers are close, as the codes of one page.
+ */
+extern void hnsw_graph_number(const HnswGraph		 *graph,
+							  const HnswExtentLayout *layout,
+							  uint32 neighbourhood, HnswElement *elements);
+
 /* Let go of the memory: in workers, then in the leader. */
 extern void hnsw_graph_detach(HnswGraph *graph);
 extern void hnsw_graph_free(HnswGraph *graph);

@@ -595,8 +595,10 @@ emit_graph(Parts *parts, int part)
 											  graph->num_elements,
 										  MCXT_ALLOC_HUGE);
 
-	if (hnsw_graph_order(graph, order) != graph->num_elements)
-		elog(ERROR, "not all elements of the hnsw graph can be reached");
+	/* one of COPIES elements gets a number here */
+	hnsw_graph_number(graph, NULL,
+					  COPIES * parts->build->index->geometry.codes_per_page,
+					  order);
 	MemoryContextSwitchTo(old_context);
 	join_tree(parts);
 	for (uint32 i = 0; i < graph->num_elements; i++)
