@@ -372,6 +372,7 @@ typedef struct HnswSearch
 	float		   error_limit; /* bounds of errors are computed below this */
 	uint32		  *edges;		/* work space */
 	HnswElement	  *hop;
+	HnswPlace	  *places; /* of the codes of hop */
 	HnswCodeBuffer code;
 } HnswSearch;
 

@@ -17,10 +17,11 @@
 #include "port/pg_bitutils.h"
 
 #include "hnsw/hnsw.h"
+#include "index/page_pin.h"
 
-/* Bytes of a code that are prefetched while its predecessor is scored. */
-#define PREFETCH_BYTES	 512
-#define CACHE_LINE_BYTES 64
+/* Codes that are prefetched while one is scored, and bytes of each. */
+#define PREFETCH_BYTES 512
+#define PREFETCH_AHEAD 4
 
 /* ------------------------------------------------------------------------
  * The elements seen so far
@@ -104,19 +105,10 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
 	search->query = query;
 	search->context = CurrentMemoryContext;
 	search->edges = palloc(sizeof(uint32) * 2 * index->m);
+	search->places = palloc(sizeof(HnswPlace) * 2 * index->m);
 	search->hop = palloc(sizeof(HnswElement) * 2 * index->m);
 	allocate_visited(search, INITIAL_VISITED_SLOTS);
 	search->code.context = CurrentMemoryContext;
-}
-
-static inline void
-prefetch_code(const VectorCode *code, Size bytes)
-{
-	const char *p = (const char *) code;
-
-	bytes = Min(bytes, PREFETCH_BYTES);
-	for (Size i = 0; i < bytes; i += CACHE_LINE_BYTES)
-		__builtin_prefetch(p + i);
 }
 
 static inline HnswCandidate
@@ -143,19 +135,24 @@ score_loaded(HnswSearch *search, HnswElement element, const VectorCode *code,
 		accept(search, make_candidate(search, element, code));
 }
 
+/* Get a slot, or its beginning, into the CPU's caches. */
+static inline void
+prefetch_slot(const HnswIndex *index, HnswPlace at, uint32 slot_bytes)
+{
+	index_prefetch_page_part(index->rel, at.block,
+							 HNSW_CONTENT_OFFSET + at.slot * slot_bytes,
+							 Min(slot_bytes, PREFETCH_BYTES));
+}
+
 /*
- * Score the elements of search->hop.  The page of the next one is pinned and
- * its code prefetched before the current one is scored.  Lists are mostly in
- * the order of numbers, so the next page is often the same.
+ * Score the elements of search->hop, those on one page with one visit.  Lists
+ * are mostly in the order of numbers, so these follow each other.
  */
 static inline void
 score_hop(HnswSearch *search, int count, ScoreCallback accept)
 {
-	HnswIndex  *index = search->index;
-	Buffer		buffer = InvalidBuffer;
-	BlockNumber block = InvalidBlockNumber;
-	uint32		slot = 0;
-	bool		in_place = hnsw_codes_in_place(index);
+	HnswIndex *index = search->index;
+	bool	   in_place = hnsw_codes_in_place(index);
 
 	search->scored += count;
 	if (index->geometry.codes_per_page == 0)
@@ -167,43 +164,41 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 		return;
 	}
 
-	for (int i = -1; i < count; i++)
+	for (int i = 0; i < count; i++)
 	{
-		Buffer	  next_buffer = InvalidBuffer;
-		HnswPlace next = hnsw_no_place;
-
-		if (i + 1 < count)
-		{
-			next = hnsw_code_place(index, search->hop[i + 1]);
-			if (next.block == block)
-			{
-				IncrBufferRefCount(buffer);
-				next_buffer = buffer;
-			}
-			else
-				next_buffer = hnsw_pin_page(index, next.block);
-			block = next.block;
-			__builtin_prefetch(HnswPageGetHeader(BufferGetPage(next_buffer)));
-			prefetch_code(hnsw_code_in_page(index, next_buffer, next.slot),
+		search->places[i] = hnsw_code_place(index, search->hop[i]);
+		if (i < PREFETCH_AHEAD)
+			prefetch_slot(index, search->places[i],
 						  index->geometry.code_slot_bytes);
-		}
-		if (i >= 0 && in_place)
-		{
-			HnswCandidate candidate;
+	}
+	for (int i = 0; i < count;)
+	{
+		BlockNumber block = search->places[i].block;
+		Buffer		buffer = hnsw_pin_page(index, block);
 
+		if (in_place)
 			hnsw_begin_code_read(index, buffer);
-			candidate = make_candidate(search, search->hop[i],
-									   hnsw_code_in_page(index, buffer, slot));
+		do
+		{
+			HnswElement element = search->hop[i];
+			uint32		slot = search->places[i].slot;
+
+			if (i + PREFETCH_AHEAD < count)
+				prefetch_slot(index, search->places[i + PREFETCH_AHEAD],
+							  index->geometry.code_slot_bytes);
+			if (in_place)
+				accept(search,
+					   make_candidate(search, element,
+									  hnsw_code_in_page(index, buffer, slot)));
+			else
+				score_loaded(search, element,
+							 hnsw_assemble_code(index, element, buffer, slot,
+												&search->code),
+							 accept);
+			i++;
+		} while (in_place && i < count && search->places[i].block == block);
+		if (in_place)
 			hnsw_end_code_read(index, buffer);
-			accept(search, candidate);
-		}
-		else if (i >= 0)
-			score_loaded(search, search->hop[i],
-						 hnsw_assemble_code(index, search->hop[i], buffer,
-											slot, &search->code),
-						 accept);
-		buffer = next_buffer;
-		slot = next.slot;
 	}
 }
 
@@ -549,6 +544,27 @@ run_large(HnswSearch *search)
 	free_heap(&large.farthest);
 }
 
+/* Go to the nearest candidate of the beam not yet expanded, if there is one. */
+static inline bool
+skip_expanded(HnswSearch *search)
+{
+	while (search->next < search->beam_count &&
+		   (search->beam[search->next].element & HNSW_EXPANDED) != 0)
+		search->next++;
+	return search->next < search->beam_count;
+}
+
+/* The same for the list that is likely to be read next. */
+static inline void
+prefetch_list(HnswSearch *search, HnswElement element)
+{
+	HnswIndex *index = search->index;
+
+	prefetch_slot(index, hnsw_list_place(index, element, search->level),
+				  search->level == 0 ? index->geometry.list_bytes
+									 : index->geometry.upper_bytes);
+}
+
 /* Expand the nearest unexpanded candidate of the beam until there is none. */
 static void
 run(HnswSearch *search)
@@ -558,19 +574,15 @@ run(HnswSearch *search)
 		run_large(search);
 		return;
 	}
-	for (;;)
+	while (skip_expanded(search))
 	{
-		HnswElement element;
-
-		while (search->next < search->beam_count &&
-			   (search->beam[search->next].element & HNSW_EXPANDED) != 0)
-			search->next++;
-		if (search->next >= search->beam_count)
-			return;
+		HnswCandidate *nearest = &search->beam[search->next];
+		HnswElement	   element = nearest->element;
 
 		CHECK_FOR_INTERRUPTS();
-		element = search->beam[search->next].element;
-		search->beam[search->next].element |= HNSW_EXPANDED;
+		nearest->element |= HNSW_EXPANDED;
+		if (skip_expanded(search))
+			prefetch_list(search, search->beam[search->next].element);
 		expand(search, element, offer);
 	}
 }

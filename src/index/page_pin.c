@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "pgstat.h"
+#include "storage/buf_internals.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"
@@ -22,8 +23,12 @@
 static Buffer *recent_buffers = NULL;
 static uint32  recent_uses = 0;
 
-/* ReadRecentBuffer does not raise usage counts; go the long way now and then. */
-#define RECENT_USES_BEFORE_LOOKUP 16
+/*
+ * ReadRecentBuffer does not raise usage counts; go the long way now and then.
+ * Measured with buffers for a tenth of an hnsw index: going it always saves 2
+ * of 100 reads, and takes a fifth more CPU time where all pages are there.
+ */
+#define RECENT_USES_BEFORE_LOOKUP 64
 
 static inline Buffer *
 recent_buffer(Relation rel, BlockNumber block)
@@ -64,12 +69,14 @@ index_prefetch_page_part(Relation rel, BlockNumber block, uint32 offset,
 						 uint32 bytes)
 {
 	Buffer		buffer = *recent_buffer(rel, block);
-	const char *part;
+	const char *page;
 
 	/* of another relation's with the same place, local ones may not exist */
 	if (!BufferIsValid(buffer) || BufferIsLocal(buffer))
 		return;
-	part = (const char *) BufferGetBlock(buffer) + offset;
+	page = (const char *) BufferGetBlock(buffer);
+	__builtin_prefetch(GetBufferDescriptor(buffer - 1));
+	__builtin_prefetch(page);
 	for (uint32 i = 0; i < bytes; i += PREFETCH_STEP)
-		__builtin_prefetch(part + i);
+		__builtin_prefetch(page + offset + i);
 }

@@ -15,8 +15,9 @@
 extern Buffer index_pin_page(Relation rel, BlockNumber block);
 
 /*
- * Prefetch a part of a page into the CPU's caches, if the page is in the buffer
- * that it was in before: a guess, for the page may be another's by now.
+ * Prefetch what pinning a page and reading a part of it needs into the CPU's
+ * caches, if the page is in the buffer that it was in before: a guess, for the
+ * page may be another's by now.
  */
 extern void index_prefetch_page_part(Relation rel, BlockNumber block,
 									 uint32 offset, uint32 bytes);
