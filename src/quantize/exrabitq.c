@@ -37,14 +37,15 @@ middle(uint32 bits)
 	return (((uint32) 1 << bits) - 1) / 2.0;
 }
 
-static inline uint32
-level_of(double x, double per_step, uint32 bits)
+/* The level of a coordinate in steps; in float, as this is most of encoding. */
+static inline int32
+level_of(float steps, uint32 bits)
 {
-	double most = ((uint32) 1 << bits) - 1;
-	double level = x * per_step + (most + 1) / 2;
+	float most = ((uint32) 1 << bits) - 1;
+	float level = steps + (most + 1) / 2;
 
 	/* what is cut off below zero is not rounded down, but it is zero anyway */
-	return (uint32) (int32) Max(Min(level, most), 0);
+	return (int32) Max(Min(level, most), 0.0f);
 }
 
 /* The step that makes the direction of y nearest to that of x. */
@@ -62,19 +63,24 @@ best_per_step(uint32 bits, const float *x, uint32 dim, double norm)
 	for (int i = 0; i < (int) lengthof(step_factors); i++)
 	{
 		double per_step = per_normal_step / step_factors[i];
-		double xy = 0;
-		double yy = 0;
+		float  mid = middle(bits);
+		float  xy = 0;
+		float  yy = 0;
+		double cosine;
 
+		/* what rounding does to a sum matters little for the choice */
 		for (uint32 k = 0; k < dim; k++)
 		{
-			double y = level_of(x[k], per_step, bits) - middle(bits);
+			float steps = (float) (x[k] * per_step);
+			float y = level_of(steps, bits) - mid;
 
-			xy += x[k] * y;
+			xy += steps * y;
 			yy += y * y;
 		}
-		if (xy / sqrt(yy) > best_cosine)
+		cosine = xy / sqrt(yy) * step_factors[i];
+		if (cosine > best_cosine)
 		{
-			best_cosine = xy / sqrt(yy);
+			best_cosine = cosine;
 			best = per_step;
 		}
 	}
@@ -99,15 +105,19 @@ exrabitq_encode(uint32 bits, const float *x, uint32 dim, ExRabitqCode *code)
 		return;
 
 	per_step = best_per_step(bits, x, dim, norm);
-	for (uint32 i = 0; i < dim; i++)
+	for (uint32 first = 0, shift = 0; first < dim;
+		 first += bytes, shift += bits)
 	{
-		uint32 level = level_of(x[i], per_step, bits);
-		double y = level - middle(bits);
+		for (uint32 i = first; i < dim && i - first < bytes; i++)
+		{
+			int32  level = level_of((float) (x[i] * per_step), bits);
+			double y = level - middle(bits);
 
-		code->levels[i % bytes] |= (uint8) level << (i / bytes * bits);
-		code->sum += level;
-		xy += x[i] * y;
-		yy += y * y;
+			code->levels[i - first] |= (uint8) level << shift;
+			code->sum += level;
+			xy += x[i] * y;
+			yy += y * y;
+		}
 	}
 
 	/* 1 / cosine^2 is at least 1; a bit above, for what rounding took off */
