@@ -29,11 +29,16 @@
 #define HNSW_MIN_EF_CONSTRUCTION	 4
 #define HNSW_MAX_EF_CONSTRUCTION	 1000
 
+/* Our own. */
+#define HNSW_DEFAULT_CODE_BITS 8
+
 typedef struct HnswOptions
 {
 	int32 vl_len_;
 	int	  m;
 	int	  ef_construction;
+	int	  code_bits;
+	bool  store_values;
 } HnswOptions;
 
 /* hnsw_options.c */
@@ -41,6 +46,8 @@ extern void	  hnsw_options_init(void);
 extern bytea *hnsw_reloptions(Datum reloptions, bool validate);
 extern int	  hnsw_option_m(Relation index);
 extern int	  hnsw_option_ef_construction(Relation index);
+
+extern HnswCodeOptions hnsw_option_codes(Relation index);
 
 /* ------------------------------------------------------------------------
  * hnsw_page.c: the metapage, the extent directory, places and reading.
@@ -174,17 +181,18 @@ hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
 {
 	return (
 		const VectorCode *) HnswPageGetSlot(BufferGetPage(buffer), slot,
-											index->geometry.code_slot_bytes);
+											index->geometry.codes.slot_bytes);
 }
 
 static inline bool
 hnsw_codes_in_place(const HnswIndex *index)
 {
-	return index->geometry.codes_per_page > 0 &&
+	return index->geometry.codes.per_page > 0 &&
 		   !hnsw_codes_vary(index->coder.encoding);
 }
 
-extern void hnsw_begin_code_read(HnswIndex *index, Buffer buffer);
+extern void hnsw_begin_code_read(HnswIndex *index, Buffer buffer,
+								 HnswPageKind kind);
 extern void hnsw_end_code_read(HnswIndex *index, Buffer buffer);
 
 /* Where a code is put together; used again and again. */
@@ -202,6 +210,10 @@ typedef struct HnswCodeBuffer
 extern const VectorCode *hnsw_load_code(HnswIndex *index, HnswElement element,
 										HnswCodeBuffer *buffer);
 
+/* Read the refinement of an element, if the index has those. */
+extern const void *hnsw_load_refinement(HnswIndex *index, HnswElement element,
+										HnswCodeBuffer *buffer);
+
 /* The same for varying codes with the slot's page, which loses its pin. */
 extern const VectorCode *hnsw_assemble_code(HnswIndex  *index,
 											HnswElement element,
@@ -209,13 +221,13 @@ extern const VectorCode *hnsw_assemble_code(HnswIndex  *index,
 											HnswCodeBuffer *buffer);
 
 /*
- * A palloc'd copy of the code of an element that cannot be freed meanwhile:
- * for inserts, vacuum and verification.  ERRCODE_INDEX_CORRUPTED if it is not
- * well formed.
+ * A palloc'd copy of what an element is linked by, that cannot be freed
+ * meanwhile: for inserts and vacuum.  ERRCODE_INDEX_CORRUPTED if it is not well
+ * formed.
  */
 extern HnswCode *hnsw_copy_code(HnswIndex *index, HnswElement element);
 
-/* A code that is going to be stored, and of what parts. */
+/* A code, or refinement, that is going to be stored, and of what parts. */
 typedef struct HnswCodeSource
 {
 	HnswElement element;
@@ -225,11 +237,16 @@ typedef struct HnswCodeSource
 	uint32		chunks; /* beyond the slot */
 } HnswCodeSource;
 
+struct HnswEdit;
+
 extern const HnswPlace hnsw_no_place;
 
 extern HnswCodeSource hnsw_code_source(const HnswIndex *index,
 									   HnswElement		element,
 									   const HnswCode  *code);
+extern HnswCodeSource hnsw_refinement_source(const HnswIndex *index,
+											 HnswElement	  element,
+											 const HnswCode	 *code);
 
 /* Fill the slot of a narrow or varying code, or the chunk `number`, from 0. */
 extern void hnsw_fill_code_slot(const HnswIndex *index, char *slot,
@@ -245,6 +262,16 @@ extern void hnsw_fill_chunk(const HnswIndex *index, HnswChunk *chunk,
  */
 extern HnswPlace hnsw_write_code_parts(HnswIndex			*index,
 									   const HnswCodeSource *source);
+
+/*
+ * Does a refinement lie on one page?  Then it can be filled as a part of an edit,
+ * which locks the page; otherwise it is written with records of its own.
+ */
+extern bool hnsw_refinement_in_one_page(HnswIndex *index, HnswElement element);
+extern void hnsw_fill_refinement(struct HnswEdit	  *edit,
+								 const HnswCodeSource *source);
+extern void hnsw_write_refinement_parts(HnswIndex			 *index,
+										const HnswCodeSource *source);
 
 /* ------------------------------------------------------------------------
  * hnsw_edit.c: every change of pages, as WAL records.

@@ -56,7 +56,7 @@ size_extent(const HnswIndex *index, HnswExtent *extent, HnswSupplyKind kind,
 {
 	const HnswGeometry *geometry = &index->geometry;
 	uint64				more = present / GROWTH_DIVISOR;
-	uint32				per_page = Max(geometry->codes_per_page, 1);
+	uint32				per_page = Max(geometry->codes.per_page, 1);
 
 	switch (kind)
 	{
@@ -172,9 +172,12 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 
 	/* log the last one, so that replay extends the file before it is named */
 	{
-		HnswPageKind last_kind = kind == HNSW_SUPPLY_ELEMENTS
-									 ? HNSW_PAGE_CODES
-									 : supply_page_kind(kind);
+		HnswPageKind last_kind = supply_page_kind(kind);
+
+		if (kind == HNSW_SUPPLY_ELEMENTS)
+			last_kind = index->geometry.refinements.bytes > 0
+							? HNSW_PAGE_REFINEMENTS
+							: HNSW_PAGE_CODES;
 
 		hnsw_edit_start(&edit, index);
 		page = hnsw_edit_lock(&edit, layout.end_block - 1, last_kind);
@@ -366,6 +369,7 @@ free_slot(Page page, uint32 count)
 typedef struct NewElement
 {
 	HnswCodeSource code;
+	HnswCodeSource refinement;
 	HnswPlace	   overflow; /* where it goes on, if codes vary */
 	uint64		   hash;
 	ItemPointer	   tid;
@@ -409,17 +413,18 @@ fill_list(HnswEdit *edit, HnswElement element, const uint32 *edges,
 /*
  * Write everything about an element but for the parts of its code that have
  * records of their own, and finish the edit.  The page of its entry is locked;
- * within an extent entries come before lists, lists before codes.
+ * within an extent entries come before lists, lists before codes, those before
+ * refinements.
  */
 static void
 write_element(HnswEdit *edit, int entries_page, uint32 slot,
-			  const NewElement *element)
+			  const NewElement *element, bool with_refinement)
 {
 	HnswIndex *index = edit->index;
 
 	fill_entry(edit, entries_page, slot, HNSW_ENTRY_ELEMENT, element);
 	fill_list(edit, element->code.element, element->edges, element->count);
-	if (index->geometry.codes_per_page > 0)
+	if (index->geometry.codes.per_page > 0)
 	{
 		HnswPlace at = hnsw_code_place(index, element->code.element);
 		int		  page = hnsw_edit_lock(edit, at.block, HNSW_PAGE_CODES);
@@ -427,15 +432,17 @@ write_element(HnswEdit *edit, int entries_page, uint32 slot,
 		hnsw_fill_code_slot(
 			index,
 			HnswPageGetSlot(hnsw_edit_image(edit, page, HNSW_PAGE_CODES),
-							at.slot, index->geometry.code_slot_bytes),
+							at.slot, index->geometry.codes.slot_bytes),
 			&element->code, element->overflow);
 	}
+	if (with_refinement)
+		hnsw_fill_refinement(edit, &element->refinement);
 	hnsw_edit_finish(edit);
 }
 
 /*
- * Elements whose code fits one slot of one page are written with one record.
- * For others a first record reserves the entry, then come the parts of the
+ * Elements whose code and refinement lie on one page each are written with one
+ * record.  For others a first record reserves the entry, then come the parts of the
  * code, and the last record makes it an element.  A reserved entry has the TID
  * of its row, so if the insert dies, vacuum finds it by the dead row.
  */
@@ -448,8 +455,12 @@ hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash,
 	HnswPlace	at;
 	HnswEdit	edit;
 	int			page;
+	bool		has_refinement = index->geometry.refinements.bytes > 0;
+	bool		code_apart;
+	bool		refinement_apart;
 
 	element.code = hnsw_code_source(index, HNSW_NONE, code);
+	element.refinement = hnsw_refinement_source(index, HNSW_NONE, code);
 	element.overflow = hnsw_no_place;
 	element.hash = hash;
 	element.tid = tid;
@@ -473,24 +484,34 @@ hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash,
 			at.block = block;
 			at.slot = slot;
 			element.code.element = first + slot;
+			element.refinement.element = first + slot;
 			break;
 		}
 		hnsw_edit_abort(&edit);
 	}
 
-	if (index->geometry.codes_per_page == 0 || element.code.chunks > 0)
+	code_apart = index->geometry.codes.per_page == 0 ||
+				 element.code.chunks > 0;
+	refinement_apart = has_refinement &&
+					   !hnsw_refinement_in_one_page(index,
+													element.code.element);
+	if (code_apart || refinement_apart)
 	{
 		/* no edges, so that vacuum need not look where it leads to */
 		fill_entry(&edit, page, at.slot, HNSW_ENTRY_RESERVED, &element);
 		fill_list(&edit, element.code.element, NULL, 0);
 		hnsw_edit_finish(&edit);
 
-		element.overflow = hnsw_write_code_parts(index, &element.code);
+		if (code_apart)
+			element.overflow = hnsw_write_code_parts(index, &element.code);
+		if (refinement_apart)
+			hnsw_write_refinement_parts(index, &element.refinement);
 
 		hnsw_edit_start(&edit, index);
 		page = hnsw_edit_lock(&edit, at.block, HNSW_PAGE_ENTRIES);
 	}
-	write_element(&edit, page, at.slot, &element);
+	write_element(&edit, page, at.slot, &element,
+				  has_refinement && !refinement_apart);
 	return element.code.element;
 }
 

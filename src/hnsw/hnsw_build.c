@@ -129,7 +129,7 @@ number_elements(HnswBuild *build, const HnswExtentLayout *layout,
 
 	numbering->elements = palloc_extended(sizeof(HnswElement) * n,
 										  MCXT_ALLOC_HUGE);
-	hnsw_graph_number(graph, layout, build->index->geometry.codes_per_page,
+	hnsw_graph_number(graph, layout, build->index->geometry.codes.per_page,
 					  numbering->elements);
 	numbering->numbers = palloc_extended(sizeof(HnswElement) * n,
 										 MCXT_ALLOC_HUGE);
@@ -394,27 +394,49 @@ code_by_number(void *state, HnswElement number)
 						   numbered->numbering->elements[number]);
 }
 
-/* Copy what lies on a page, from 0, of codes that go on from page to page. */
+/* Code or refinement of an element. */
+typedef HnswCodeSource (*MakeSource)(const HnswIndex *index,
+									 HnswElement	  element,
+									 const HnswCode	 *code);
+
+/*
+ * Write the pages of an array, from block `start` to `end`, of codes in one size
+ * or refinements.
+ */
 static void
-fill_wide_page(HnswBuild *build, Page page, uint32 page_no,
-			   uint32 num_elements, HnswCodeByNumber code_of, void *state)
+write_array(HnswBuild *build, const HnswArray *array, HnswPageKind kind,
+			BlockNumber start, BlockNumber end, uint32 num_elements,
+			MakeSource make_source, HnswCodeByNumber code_of, void *state)
 {
-	uint32 slot_bytes = build->index->geometry.code_slot_bytes;
-	uint64 start = (uint64) page_no * HNSW_PAGE_CAPACITY;
-	uint64 end = start + HNSW_PAGE_CAPACITY;
+	HnswElement first = 0; /* that lies on the page */
 
-	for (HnswElement number = start / slot_bytes;
-		 number < num_elements && (uint64) number * slot_bytes < end; number++)
+	for (BlockNumber block = start; block < end; block++)
 	{
-		HnswCodeSource source = hnsw_code_source(build->index, number,
-												 code_of(state, number));
-		uint64		   slot = (uint64) number * slot_bytes;
-		uint64		   from = Max(slot, start);
-		uint64		   to = Min(slot + source.length, end);
+		Buffer buffer = hnsw_build_add_array_page(build, block, kind);
+		Page   page = BufferGetPage(buffer);
 
-		if (from < to)
-			memcpy(HnswPageGetSlot(page, from - start, 1),
-				   source.bytes + (from - slot), to - from);
+		for (HnswElement number = first; number < num_elements; number++)
+		{
+			HnswPlace	   at = hnsw_array_place(array, start, number);
+			HnswCodeSource source;
+			uint32		   done = 0;
+			uint32		   part;
+
+			if (at.block > block)
+				break;
+			/* what is on the pages before */
+			if (at.block < block)
+				done = HNSW_PAGE_CAPACITY * (block - at.block) - at.slot;
+			first = number;
+			if (done >= array->bytes)
+				continue;
+			source = make_source(build->index, number, code_of(state, number));
+			at.slot = at.block < block ? 0 : at.slot;
+			part = Min(source.length - done, HNSW_PAGE_CAPACITY - at.slot);
+			memcpy(HnswPageGetSlot(page, at.slot, 1), source.bytes + done,
+				   part);
+		}
+		UnlockReleaseBuffer(buffer);
 	}
 }
 
@@ -429,34 +451,30 @@ chunk_place(const HnswExtentLayout *layout, uint32 number)
 	return place;
 }
 
-void
-hnsw_build_write_codes(HnswBuild *build, const HnswExtentLayout *layout,
-					   uint32 num_elements, HnswCodeByNumber code_of,
-					   void *state)
+/* The same of slots of codes that vary, which lead to the chunks. */
+static void
+write_varying_codes(HnswBuild *build, const HnswExtentLayout *layout,
+					uint32 num_elements, HnswCodeByNumber code_of, void *state)
 {
-	const HnswGeometry *geometry = &build->index->geometry;
-	uint32				per_page = geometry->codes_per_page;
-	uint32				chunks = 0;
+	const HnswArray *array = &build->index->geometry.codes;
+	uint32			 chunks = 0;
 
-	for (BlockNumber block = layout->codes; block < layout->overflow; block++)
+	for (BlockNumber block = layout->codes; block < layout->refinements;
+		 block++)
 	{
-		HnswElement first = (block - layout->codes) * per_page;
+		HnswElement first = (block - layout->codes) * array->per_page;
 		Buffer		buffer = hnsw_build_add_array_page(build, block,
 													   HNSW_PAGE_CODES);
-		Page		page = BufferGetPage(buffer);
 
-		if (per_page == 0)
-			fill_wide_page(build, page, block - layout->codes, num_elements,
-						   code_of, state);
-		for (uint32 slot = 0; slot < per_page && first + slot < num_elements;
-			 slot++)
+		for (uint32 slot = 0;
+			 slot < array->per_page && first + slot < num_elements; slot++)
 		{
 			HnswCodeSource source = hnsw_code_source(
 				build->index, first + slot, code_of(state, first + slot));
 
 			hnsw_fill_code_slot(build->index,
-								HnswPageGetSlot(page, slot,
-												geometry->code_slot_bytes),
+								HnswPageGetSlot(BufferGetPage(buffer), slot,
+												array->slot_bytes),
 								&source,
 								source.chunks > 0 ? chunk_place(layout, chunks)
 												  : hnsw_no_place);
@@ -464,6 +482,29 @@ hnsw_build_write_codes(HnswBuild *build, const HnswExtentLayout *layout,
 		}
 		UnlockReleaseBuffer(buffer);
 	}
+}
+
+void
+hnsw_build_write_codes(HnswBuild *build, const HnswExtentLayout *layout,
+					   uint32 num_elements, HnswCodeByNumber code_of,
+					   void *state)
+{
+	if (hnsw_codes_vary(build->index->coder.encoding))
+		write_varying_codes(build, layout, num_elements, code_of, state);
+	else
+		write_array(build, &build->index->geometry.codes, HNSW_PAGE_CODES,
+					layout->codes, layout->refinements, num_elements,
+					hnsw_code_source, code_of, state);
+}
+
+void
+hnsw_build_write_refinements(HnswBuild *build, const HnswExtentLayout *layout,
+							 uint32 num_elements, HnswCodeByNumber code_of,
+							 void *state)
+{
+	write_array(build, &build->index->geometry.refinements,
+				HNSW_PAGE_REFINEMENTS, layout->refinements, layout->overflow,
+				num_elements, hnsw_refinement_source, code_of, state);
 }
 
 void
@@ -555,7 +596,7 @@ HnswExtent
 hnsw_build_extent(const HnswBuild *build, const HnswCounts *counts)
 {
 	const HnswGeometry *geometry = &build->index->geometry;
-	uint32				per_page = Max(geometry->codes_per_page, 1);
+	uint32				per_page = Max(geometry->codes.per_page, 1);
 	HnswExtent			extent;
 
 	if (counts->chunks > PG_UINT32_MAX)
@@ -633,6 +674,8 @@ write_graph(HnswBuild *build)
 	write_uppers(build, &layout, &numbering);
 	hnsw_build_write_codes(build, &layout, graph->num_elements, code_by_number,
 						   &numbered);
+	hnsw_build_write_refinements(build, &layout, graph->num_elements,
+								 code_by_number, &numbered);
 	hnsw_build_write_chunks(build, &layout, graph->num_elements,
 							code_by_number, &numbered);
 	entry.element = numbering.numbers[graph->shared->entry_point];
@@ -729,7 +772,7 @@ static uint32
 fixed_code_bytes(const HnswIndex *index)
 {
 	return hnsw_codes_vary(index->coder.encoding) ? 0
-												  : index->geometry.code_bytes;
+												  : index->coder.total_bytes;
 }
 
 /* What a graph needs to know of the index; m may be another one. */
@@ -739,7 +782,8 @@ graph_index(const HnswBuild *build, uint32 m)
 	HnswIndex index = *build->index;
 
 	index.m = m;
-	hnsw_geometry_init(&index.geometry, m, index.geometry.code_bytes);
+	hnsw_geometry_init(&index.geometry, m, index.geometry.codes.bytes,
+					   index.geometry.refinements.bytes);
 	return index;
 }
 
@@ -1001,17 +1045,19 @@ static HnswEncoding
 choose_encoding(Relation heap, Relation rel, IndexInfo *index_info,
 				const VectorOpclass *opclass, uint32 dimensions)
 {
-	HnswSample	  sample = {0};
-	BlockNumber	  num_blocks = Min(RelationGetNumberOfBlocks(heap),
-								   SAMPLE_BLOCKS);
-	HnswEncoding  encoding;
-	MemoryContext old_context;
+	HnswCodeOptions options = hnsw_option_codes(rel);
+	HnswSample		sample = {0};
+	BlockNumber		num_blocks = Min(RelationGetNumberOfBlocks(heap),
+									 SAMPLE_BLOCKS);
+	HnswEncoding	encoding;
+	MemoryContext	old_context;
 
 	sample.context = AllocSetContextCreate(CurrentMemoryContext,
 										   "hnsw build sample",
 										   ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(sample.context);
-	encoding = hnsw_choose_encoding(opclass, dimensions, SEED, NULL, 0);
+	encoding = hnsw_choose_encoding(opclass, dimensions, SEED, options, NULL,
+									0);
 	hnsw_coder_init(&sample.coder, opclass, dimensions, SEED, encoding);
 	for (BlockNumber block = 0, count = 1;
 		 block < num_blocks && sample.num_rows < SAMPLE_ROWS;
@@ -1022,8 +1068,8 @@ choose_encoding(Relation heap, Relation rel, IndexInfo *index_info,
 											false, false, block, count,
 											sample_callback, &sample, NULL);
 	}
-	encoding = hnsw_choose_encoding(opclass, dimensions, SEED, sample.rows,
-									sample.num_rows);
+	encoding = hnsw_choose_encoding(opclass, dimensions, SEED, options,
+									sample.rows, sample.num_rows);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(sample.context);
 	return encoding;
@@ -1044,7 +1090,8 @@ create_empty(Relation heap, Relation rel, IndexInfo *index_info,
 		rel); /* errors before there is a page */
 	dimensions = hnsw_column_dimensions(rel, &opclass);
 	encoding = heap == NULL
-				   ? hnsw_choose_encoding(&opclass, dimensions, SEED, NULL, 0)
+				   ? hnsw_choose_encoding(&opclass, dimensions, SEED,
+										  hnsw_option_codes(rel), NULL, 0)
 				   : choose_encoding(heap, rel, index_info, &opclass,
 									 dimensions);
 	hnsw_create_metapage(rel, fork, dimensions, &opclass, SEED, encoding);

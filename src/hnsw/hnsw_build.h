@@ -99,8 +99,8 @@ extern HnswExtent hnsw_build_extent(const HnswBuild	 *build,
 									const HnswCounts *counts);
 
 /*
- * Write the pages of codes, then the chunks.  The code of an element is asked
- * for by ascending numbers, of some twice.
+ * Write the pages of codes, then those of refinements, then the chunks.  The code
+ * of an element is asked for by ascending numbers in each, of some twice.
  */
 typedef const HnswCode *(*HnswCodeByNumber)(void *state, HnswElement number);
 
@@ -108,6 +108,11 @@ extern void hnsw_build_write_codes(HnswBuild			  *build,
 								   const HnswExtentLayout *layout,
 								   uint32				   num_elements,
 								   HnswCodeByNumber code_of, void *state);
+extern void hnsw_build_write_refinements(HnswBuild				*build,
+										 const HnswExtentLayout *layout,
+										 uint32					 num_elements,
+										 HnswCodeByNumber		 code_of,
+										 void					*state);
 extern void hnsw_build_write_chunks(HnswBuild			   *build,
 									const HnswExtentLayout *layout,
 									uint32					num_elements,

@@ -7,8 +7,13 @@
  */
 #include "postgres.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "hnsw/hnsw.h"
+#include "types/halfvec.h"
 #include "types/sparsevec.h"
+#include "types/vector.h"
 
 /*
  * Slots for codes of an index that is built empty: a sixteenth of a page, with
@@ -79,12 +84,51 @@ choose_slot_bytes(const VectorCoder *coder, const void *const *values,
 	return best;
 }
 
+/* Raise an error if the options are not for such an index. */
+static void
+check_options(const VectorOpclass *opclass, HnswCodeOptions options)
+{
+	bool has_values = opclass->type->kind == VALUE_FLOATS;
+
+	if (options.code_bits < 8 && !has_values)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("code_bits is not supported for %s",
+						opclass->type->name),
+				 errdetail("Codes of this type hold the values themselves.")));
+	if (options.store_values && !has_values)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("store_values is not supported for %s",
+						opclass->type->name),
+				 errdetail("Codes of this type hold the values themselves.")));
+	if (options.code_bits < 8 && opclass->metric == METRIC_L1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("code_bits less than 8 are not supported for L1 "
+						"distance")));
+}
+
+static CodeKind
+coarse_kind(uint32 bits)
+{
+	return bits == 4   ? CODE_RABITQ_4
+		   : bits == 2 ? CODE_RABITQ_2
+					   : CODE_RABITQ_1;
+}
+
+/*
+ * Where 8 bits are enough, codes may have fewer, if the 8 bits are the
+ * refinement, or the value is.
+ */
 HnswEncoding
 hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
-					 uint64 seed, const void *const *values, int count)
+					 uint64 seed, HnswCodeOptions options,
+					 const void *const *values, int count)
 {
-	HnswEncoding encoding;
+	HnswEncoding encoding = {.refinement = HNSW_REFINEMENT_NONE};
 
+	check_options(opclass, options);
 	encoding.code = coder_choose_encoding(opclass, dimensions, seed, values,
 										  count, PG_UINT32_MAX);
 	if (hnsw_codes_vary(encoding))
@@ -93,29 +137,80 @@ hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
 
 		coder_init(&coder, opclass, dimensions, seed, encoding.code);
 		encoding.code_bytes = choose_slot_bytes(&coder, values, count);
+		return encoding;
 	}
-	else
-		encoding.code_bytes = coder_code_bytes(encoding.code.kind, dimensions);
+
+	if (encoding.code.kind == CODE_SQ8 && options.code_bits < 8)
+	{
+		encoding.refinement = HNSW_REFINEMENT_CODE;
+		encoding.refinement_code = encoding.code;
+		encoding.refinement_bytes = coder_code_bytes(encoding.code.kind,
+													 dimensions);
+		encoding.code.kind = coarse_kind(options.code_bits);
+		encoding.code.rotated = true;
+	}
+	encoding.code_bytes = coder_code_bytes(encoding.code.kind, dimensions);
+	if (options.store_values)
+	{
+		encoding.refinement = HNSW_REFINEMENT_VALUE;
+		encoding.refinement_bytes = INTALIGN(
+			opclass->type->value_bytes(dimensions));
+	}
 	return encoding;
 }
 
 bool
 hnsw_encoding_is_valid(HnswEncoding encoding, uint32 dimensions)
 {
-	if (encoding.code.kind < CODE_SQ8 || encoding.code.kind > CODE_SPARSE)
+	bool coarse = coder_coarse_bits(encoding.code.kind) > 0;
+
+	if (encoding.code.kind < CODE_SQ8 || encoding.code.kind > CODE_RABITQ_1)
 		return false;
 	if (hnsw_codes_vary(encoding))
 		return dimensions <= SPARSEVEC_MAX_DIM &&
 			   encoding.code_bytes >= HNSW_MIN_SLOT_BYTES &&
 			   encoding.code_bytes <= HNSW_MAX_SLOT_BYTES &&
-			   encoding.code_bytes % sizeof(int32) == 0;
-	return dimensions <= HNSW_MAX_BITS &&
-		   encoding.code_bytes ==
-			   coder_code_bytes(encoding.code.kind, dimensions);
+			   encoding.code_bytes % sizeof(int32) == 0 &&
+			   encoding.refinement == HNSW_REFINEMENT_NONE &&
+			   encoding.refinement_bytes == 0;
+
+	if (dimensions > HNSW_MAX_BITS ||
+		encoding.code_bytes !=
+			coder_code_bytes(encoding.code.kind, dimensions) ||
+		(coarse && !encoding.code.rotated))
+		return false;
+	switch (encoding.refinement)
+	{
+		case HNSW_REFINEMENT_NONE:
+			return !coarse && encoding.refinement_bytes == 0;
+		case HNSW_REFINEMENT_CODE:
+			return coarse && encoding.refinement_code.kind == CODE_SQ8 &&
+				   encoding.refinement_bytes ==
+					   coder_code_bytes(CODE_SQ8, dimensions);
+		case HNSW_REFINEMENT_VALUE:
+			/* which of both is in hnsw_encoding_fits */
+			return encoding.refinement_bytes ==
+					   INTALIGN(VECTOR_SIZE(dimensions)) ||
+				   encoding.refinement_bytes ==
+					   INTALIGN(HALFVEC_SIZE(dimensions));
+	}
+	return false;
+}
+
+bool
+hnsw_encoding_fits(HnswEncoding encoding, const VectorTypeInfo *type,
+				   uint32 dimensions)
+{
+	return dimensions <= hnsw_max_dimensions(type->kind) &&
+		   coder_kind_fits(encoding.code.kind, type->kind) &&
+		   (encoding.refinement != HNSW_REFINEMENT_VALUE ||
+			(type->kind == VALUE_FLOATS &&
+			 encoding.refinement_bytes ==
+				 INTALIGN(type->value_bytes(dimensions))));
 }
 
 /* ------------------------------------------------------------------------
- * Codes and queries
+ * Codes
  * ------------------------------------------------------------------------
  */
 
@@ -123,34 +218,105 @@ void
 hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 				uint32 dimensions, uint64 seed, HnswEncoding encoding)
 {
+	memset(coder, 0, sizeof(HnswCoder));
 	coder->encoding = encoding;
 	coder_init(&coder->codes, opclass, dimensions, seed, encoding.code);
+	if (encoding.refinement == HNSW_REFINEMENT_CODE)
+		coder_init(&coder->refinement, opclass, dimensions, seed,
+				   encoding.refinement_code);
+
+	coder->links_by_refinement = hnsw_codes_are_coarse(coder);
+	if (coder->links_by_refinement)
+		coder->code_at = encoding.refinement_bytes;
+	else
+		coder->refinement_at = encoding.code_bytes;
+	coder->total_bytes = encoding.code_bytes + encoding.refinement_bytes;
 }
 
 bool
 hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 {
-	return coder_encode(&coder->codes, value, (VectorCode *) code);
+	char *bytes = (char *) code;
+
+	if (!coder_encode(&coder->codes, value,
+					  (VectorCode *) (bytes + coder->code_at)))
+		return false;
+	switch (coder->encoding.refinement)
+	{
+		case HNSW_REFINEMENT_NONE:
+			break;
+		case HNSW_REFINEMENT_CODE:
+			(void) coder_encode(&coder->refinement, value,
+								(VectorCode *) (bytes + coder->refinement_at));
+			break;
+		case HNSW_REFINEMENT_VALUE:
+			memcpy(bytes + coder->refinement_at, value, VARSIZE(value));
+			break;
+	}
+	return true;
 }
 
 uint32
 hnsw_encoded_bytes(const HnswCoder *coder, const void *value)
 {
-	return coder_encoded_bytes(&coder->codes, value);
+	if (hnsw_codes_vary(coder->encoding))
+		return coder_encoded_bytes(&coder->codes, value);
+	return coder->total_bytes;
 }
 
 uint32
 hnsw_code_length(const HnswCoder *coder, const HnswCode *code)
 {
-	return coder_code_length(&coder->codes, (const VectorCode *) code);
+	if (hnsw_codes_vary(coder->encoding))
+		return coder_code_length(&coder->codes, (const VectorCode *) code);
+	return coder->total_bytes;
 }
 
 bool
 hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
 {
+	if (coder->links_by_refinement)
+		return memcmp(a, b, coder->encoding.refinement_bytes) == 0;
 	return coder_codes_equal(&coder->codes, (const VectorCode *) a,
 							 (const VectorCode *) b);
 }
+
+/* Anything but that a value has its length and dimensions would go unnoticed. */
+const char *
+hnsw_check_refinement(const HnswCoder *coder, const void *refinement)
+{
+	const VectorTypeInfo *type = coder->codes.opclass.type;
+	uint32				  dimensions = coder->codes.dimensions;
+
+	switch (coder->encoding.refinement)
+	{
+		case HNSW_REFINEMENT_NONE:
+			break;
+		case HNSW_REFINEMENT_CODE:
+			return coder_check_code(&coder->refinement, refinement);
+		case HNSW_REFINEMENT_VALUE:
+			if (VARATT_IS_EXTENDED(refinement) ||
+				VARSIZE(refinement) != type->value_bytes(dimensions) ||
+				type->dimensions(refinement) != (int) dimensions)
+				return "it is not a value of the type";
+			break;
+	}
+	return NULL;
+}
+
+float
+hnsw_value_distance(const HnswCoder *coder, const void *a, const void *b)
+{
+	const VectorOpclass *opclass = &coder->codes.opclass;
+	double distance = opclass->type->distance(opclass->metric, a, b);
+
+	return isnan(distance) ? FLT_MAX : Max(Min(distance, FLT_MAX), -FLT_MAX);
+}
+
+/* ------------------------------------------------------------------------
+ * Queries
+ * ------------------------------------------------------------------------
+ */
 
 void
 hnsw_query_init(HnswQuery *query, HnswCoder *coder, const void *value)
@@ -163,7 +329,61 @@ void
 hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
 						  const HnswCode *code)
 {
+	float *x;
+
 	query->coder = coder;
-	coder_query_init_from_code(&query->codes, &coder->codes,
-							   (const VectorCode *) code);
+	if (!coder->links_by_refinement)
+	{
+		coder_query_init_from_code(&query->codes, &coder->codes,
+								   (const VectorCode *) code);
+		return;
+	}
+	if (coder->encoding.refinement == HNSW_REFINEMENT_VALUE)
+	{
+		void *value = palloc(coder->encoding.refinement_bytes);
+
+		memcpy(value, code, coder->encoding.refinement_bytes);
+		coder_query_init(&query->codes, &coder->codes, value);
+		return;
+	}
+
+	x = palloc(sizeof(float) * coder->codes.dimensions);
+	coder_decode(&coder->refinement, (const VectorCode *) code, x);
+	if (!coder->refinement.encoding.rotated)
+		(void) coder_rotate(&coder->codes.rotation, x);
+	coder_query_init_from_floats(&query->codes, &coder->codes, x, 0);
+}
+
+void
+hnsw_query_init_refinement(HnswQuery *query, HnswCoder *coder,
+						   const void *value)
+{
+	if (coder->encoding.refinement != HNSW_REFINEMENT_CODE)
+		return;
+	if (coder->refinement.encoding.rotated)
+		coder_query_init_from_floats(&query->refinement, &coder->refinement,
+									 query->codes.floats, query->codes.loss);
+	else
+		coder_query_init(&query->refinement, &coder->refinement, value);
+}
+
+HnswBounds
+hnsw_refined_distance(const HnswQuery *query, const void *refinement)
+{
+	const VectorCoder *coder = &query->coder->refinement;
+	HnswBounds		   bounds;
+	float			   distance;
+	float			   error;
+
+	if (query->coder->encoding.refinement == HNSW_REFINEMENT_VALUE)
+	{
+		bounds.lower = coder_exact_distance(&query->codes, refinement);
+		bounds.upper = bounds.lower;
+		return bounds;
+	}
+	distance = coder_query_distance(&query->refinement, refinement, INFINITY,
+									&error);
+	bounds.lower = coder_lower_bound(coder, distance, error);
+	bounds.upper = coder_upper_bound(coder, distance, error);
+	return bounds;
 }

@@ -2,8 +2,9 @@
  * hnsw_code.h
  *		Values to codes, and the distances between queries, codes and values.
  *
- * What an hnsw index adds to index/coder.h: the choice of its codes, and their
- * sizes.
+ * What an hnsw index adds to index/coder.h: the choice of its codes, and the
+ * refinement, which tells more of a vector than the code that the graph is
+ * searched by (README, "Refinement").
  */
 #ifndef HNSW_CODE_H
 #define HNSW_CODE_H
@@ -17,11 +18,18 @@
  */
 typedef struct HnswEncoding
 {
-	CodeEncoding code;
-	uint32		 code_bytes; /* of each code; if codes vary, of a slot */
+	CodeEncoding   code;
+	uint32		   code_bytes; /* of each code; if codes vary, of a slot */
+	HnswRefinement refinement;
+	CodeEncoding   refinement_code; /* HNSW_REFINEMENT_CODE */
+	uint32		   refinement_bytes;
 } HnswEncoding;
 
-/* What an index keeps of a vector. */
+/*
+ * What an index keeps of a vector, in memory: its code and its refinement, if
+ * there is one, next to each other.  The one that elements are linked by comes
+ * first, so where only that is needed the other one may be missing.
+ */
 typedef struct HnswCode HnswCode;
 
 static inline bool
@@ -40,27 +48,56 @@ hnsw_codes_vary(HnswEncoding encoding)
 
 extern uint32 hnsw_max_dimensions(VectorValueKind kind);
 
+/* What the index's options say of codes. */
+typedef struct HnswCodeOptions
+{
+	uint32 code_bits;	 /* 8, 4, 2 or 1 */
+	bool   store_values; /* as the refinement */
+} HnswCodeOptions;
+
 /*
  * The encoding for vectors like these: `count` values, which may be 0.
+ * ERRCODE_FEATURE_NOT_SUPPORTED if it cannot be as the options want it.
  * Allocates in the current memory context.
  */
 extern HnswEncoding hnsw_choose_encoding(const VectorOpclass *opclass,
 										 uint32 dimensions, uint64 seed,
+										 HnswCodeOptions	options,
 										 const void *const *values, int count);
 
-/* Is it one that codes of so many dimensions can have? */
+/*
+ * Is it one that codes of so many dimensions can have, and one for values of
+ * the type?
+ */
 extern bool hnsw_encoding_is_valid(HnswEncoding encoding, uint32 dimensions);
+extern bool hnsw_encoding_fits(HnswEncoding			 encoding,
+							   const VectorTypeInfo *type, uint32 dimensions);
 
 typedef struct HnswCoder
 {
 	HnswEncoding encoding;
 	VectorCoder	 codes;
+	VectorCoder	 refinement; /* HNSW_REFINEMENT_CODE */
+	bool		 links_by_refinement;
+
+	/* of an HnswCode: where each lies, and the bytes of both together */
+	uint32 code_at;
+	uint32 refinement_at;
+	uint32 total_bytes; /* unless codes vary */
 } HnswCoder;
+
+/* Do codes say so little that all candidates of a search are to be refined? */
+static inline bool
+hnsw_codes_are_coarse(const HnswCoder *coder)
+{
+	return coder->codes.coarse_bits > 0;
+}
 
 typedef struct HnswQuery
 {
 	const HnswCoder *coder;
 	CoderQuery		 codes;
+	CoderQuery		 refinement; /* see hnsw_query_init_refinement */
 } HnswQuery;
 
 /* Set up for an opclass; allocates in the current memory context. */
@@ -72,10 +109,10 @@ extern void hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 extern bool	  hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code);
 extern uint32 hnsw_encoded_bytes(const HnswCoder *coder, const void *value);
 
-/* Bytes of a code. */
+/* Bytes of a code with its refinement. */
 extern uint32 hnsw_code_length(const HnswCoder *coder, const HnswCode *code);
 
-/* Are two codes the same? */
+/* Are two codes the same, as far as elements are linked by them? */
 extern bool hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a,
 							 const HnswCode *b);
 
@@ -85,6 +122,30 @@ extern void hnsw_query_init(HnswQuery *query, HnswCoder *coder,
 extern void hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
 									  const HnswCode *code);
 
+/*
+ * What such a query needs for hnsw_refined_distance; for a value, or none, that
+ * hnsw_query_init got.
+ */
+extern void hnsw_query_init_refinement(HnswQuery *query, HnswCoder *coder,
+									   const void *value);
+
+/*
+ * Bounds of the exact distance from an element's refinement; the distance itself
+ * if that is the value.
+ */
+typedef struct HnswBounds
+{
+	double lower;
+	double upper;
+} HnswBounds;
+
+extern HnswBounds hnsw_refined_distance(const HnswQuery *query,
+										const void		*refinement);
+
+/* What is wrong with a refinement as it was read, NULL if nothing. */
+extern const char *hnsw_check_refinement(const HnswCoder *coder,
+										 const void		 *refinement);
+
 /* As coder_query_distance. */
 static inline float
 hnsw_query_distance(const HnswQuery *query, const VectorCode *code,
@@ -93,12 +154,21 @@ hnsw_query_distance(const HnswQuery *query, const VectorCode *code,
 	return coder_query_distance(&query->codes, code, limit, error);
 }
 
-/* The distance between two codes, in the unit of the codes' metric. */
+/* The distance that elements are linked by, of values; never NaN. */
+extern float hnsw_value_distance(const HnswCoder *coder, const void *a,
+								 const void *b);
+
+/* The distance that elements are linked by. */
 static inline float
 hnsw_code_distance(const HnswCoder *coder, const HnswCode *a,
 				   const HnswCode *b)
 {
-	return coder_code_distance(&coder->codes, (const VectorCode *) a,
+	if (likely(!coder->links_by_refinement))
+		return coder_code_distance(&coder->codes, (const VectorCode *) a,
+								   (const VectorCode *) b);
+	if (coder->encoding.refinement == HNSW_REFINEMENT_VALUE)
+		return hnsw_value_distance(coder, a, b);
+	return coder_code_distance(&coder->refinement, (const VectorCode *) a,
 							   (const VectorCode *) b);
 }
 

@@ -73,6 +73,7 @@ typedef struct CostModel
 	Cost		 score;	 /* of a code */
 	Cost		 visit;	 /* of a page in memory */
 	Cost		 read;	 /* of a page, on average over hits and misses */
+	Cost		 refine; /* of a candidate, if all of them are refined */
 	Cost		 rerank; /* of a row */
 } CostModel;
 
@@ -97,10 +98,11 @@ static void
 cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path,
 				double loop_count)
 {
-	IndexOptInfo *info = path->indexinfo;
-	double		  value_bytes = sizeof(float);
-	double		  random_page_cost_here;
-	bool		  toasted;
+	IndexOptInfo   *info = path->indexinfo;
+	double			value_bytes = sizeof(float);
+	double			random_page_cost_here;
+	bool			toasted;
+	HnswCodeOptions codes = {HNSW_DEFAULT_CODE_BITS, false};
 
 	model->m = HNSW_DEFAULT_M;
 	if (!info->hypothetical)
@@ -109,6 +111,7 @@ cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path,
 		Relation index = index_open(info->indexoid, NoLock);
 
 		model->m = hnsw_option_m(index);
+		codes = hnsw_option_codes(index);
 		value_bytes = indexed_value_bytes(index, info);
 		index_close(index, NoLock);
 	}
@@ -136,8 +139,12 @@ cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path,
 	model->read = random_page_cost_here * model->pages /
 				  (model->pages + effective_cache_size);
 
+	/* codes of fewer bits take less memory, but as long to compare */
+	model->refine = codes.code_bits < 8 ? model->score + model->visit : 0;
 	model->rerank = cpu_tuple_cost + model->score;
-	if (toasted)
+	if (codes.store_values)
+		model->rerank += model->visit;
+	else if (toasted)
 		model->rerank += cpu_operator_cost * TOAST_SEARCH_OPERATORS +
 						 (cpu_index_tuple_cost + cpu_tuple_cost) *
 							 ceil(value_bytes / TOAST_MAX_CHUNK_SIZE);
@@ -168,7 +175,7 @@ search_cost(const CostModel *model, double rows, double *pages)
 
 	*pages = pages_fetched(model, visits);
 	return scored * model->score + visits * model->visit +
-		   *pages * model->read;
+		   expanded * model->refine + *pages * model->read;
 }
 
 /*

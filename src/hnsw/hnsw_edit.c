@@ -10,6 +10,13 @@
 
 #include "hnsw/hnsw.h"
 
+static inline Size
+array_page_bytes(const HnswArray *array)
+{
+	return array->per_page > 0 ? array->per_page * array->slot_bytes
+							   : HNSW_PAGE_CAPACITY;
+}
+
 /*
  * geometry may be NULL for the metapage.  All slots lie below pd_lower, so
  * that WAL deltas cover them and full-page images keep them.
@@ -43,9 +50,10 @@ hnsw_init_page(const HnswGeometry *geometry, Page page, HnswPageKind kind)
 			used = geometry->uppers_per_page * geometry->upper_bytes;
 			break;
 		case HNSW_PAGE_CODES:
-			used = geometry->codes_per_page > 0
-					   ? geometry->codes_per_page * geometry->code_slot_bytes
-					   : HNSW_PAGE_CAPACITY;
+			used = array_page_bytes(&geometry->codes);
+			break;
+		case HNSW_PAGE_REFINEMENTS:
+			used = array_page_bytes(&geometry->refinements);
 			break;
 		case HNSW_PAGE_OVERFLOW:
 			used = HNSW_CHUNKS_PER_PAGE * sizeof(HnswChunk);

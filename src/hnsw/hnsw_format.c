@@ -8,21 +8,41 @@
 
 #include "hnsw/hnsw_format.h"
 
+/*
+ * Slots for so many bytes each.  They go on from page to page if they do not fit
+ * one, or, unless `whole` is wanted, if pages of whole slots would waste more
+ * than an eighth.
+ */
+static void
+array_init(HnswArray *array, uint32 bytes, bool whole)
+{
+	array->bytes = bytes;
+	array->slot_bytes = bytes;
+	array->per_page = bytes > 0 ? HNSW_PAGE_CAPACITY / bytes : 0;
+	if (bytes > HNSW_PAGE_CAPACITY)
+		array->slot_bytes = (bytes + HNSW_WIDE_SLOT_UNIT - 1) /
+							HNSW_WIDE_SLOT_UNIT * HNSW_WIDE_SLOT_UNIT;
+	else if (!whole && HNSW_PAGE_CAPACITY - array->per_page * bytes >
+						   HNSW_PAGE_CAPACITY / 8)
+		array->per_page = 0;
+}
+
+/*
+ * Every scored neighbour takes its code, so that is on one page if it can be.
+ * Refinements are for few of the candidates.
+ */
 void
-hnsw_geometry_init(HnswGeometry *geometry, uint32 m, uint32 code_bytes)
+hnsw_geometry_init(HnswGeometry *geometry, uint32 m, uint32 code_bytes,
+				   uint32 refinement_bytes)
 {
 	geometry->m = m;
-	geometry->code_bytes = code_bytes;
 	geometry->list_bytes = HNSW_LIST_BYTES(2 * m);
 	geometry->upper_bytes = HNSW_LIST_BYTES(m);
 	geometry->entries_per_page = HNSW_PAGE_CAPACITY / sizeof(HnswEntry);
 	geometry->lists_per_page = HNSW_PAGE_CAPACITY / geometry->list_bytes;
 	geometry->uppers_per_page = HNSW_PAGE_CAPACITY / geometry->upper_bytes;
-	geometry->codes_per_page = HNSW_PAGE_CAPACITY / code_bytes;
-	geometry->code_slot_bytes = code_bytes;
-	if (geometry->codes_per_page == 0)
-		geometry->code_slot_bytes = (code_bytes + HNSW_WIDE_SLOT_UNIT - 1) /
-									HNSW_WIDE_SLOT_UNIT * HNSW_WIDE_SLOT_UNIT;
+	array_init(&geometry->codes, code_bytes, true);
+	array_init(&geometry->refinements, refinement_bytes, false);
 }
 
 /*
@@ -46,18 +66,34 @@ pages_for(uint32 slots, uint32 per_page)
 }
 
 uint32
-hnsw_code_pages(const HnswGeometry *geometry, uint32 elements)
+hnsw_array_pages(const HnswArray *array, uint32 elements)
 {
 	uint64 pages;
 
-	if (geometry->codes_per_page > 0)
-		return pages_for(elements, geometry->codes_per_page);
-	pages = ((uint64) elements * geometry->code_slot_bytes +
-			 HNSW_PAGE_CAPACITY - 1) /
+	if (array->per_page > 0)
+		return pages_for(elements, array->per_page);
+	pages = ((uint64) elements * array->slot_bytes + HNSW_PAGE_CAPACITY - 1) /
 			HNSW_PAGE_CAPACITY;
 
 	/* more than any file has, but no sum of pages goes round */
-	return Min(pages, MaxBlockNumber / 2);
+	return Min(pages, MaxBlockNumber / 4);
+}
+
+HnswPlace
+hnsw_array_place(const HnswArray *array, BlockNumber start, uint32 offset)
+{
+	HnswPlace place;
+	uint64	  byte = (uint64) offset * array->slot_bytes;
+
+	if (array->per_page > 0)
+	{
+		place.block = start + offset / array->per_page;
+		place.slot = offset % array->per_page * array->slot_bytes;
+		return place;
+	}
+	place.block = start + byte / HNSW_PAGE_CAPACITY;
+	place.slot = byte % HNSW_PAGE_CAPACITY;
+	return place;
 }
 
 void
@@ -77,7 +113,10 @@ hnsw_extent_layout(const HnswGeometry *geometry, const HnswExtent *extent,
 	layout->uppers = layout->lists + pages_for(n, geometry->lists_per_page);
 	layout->codes = layout->uppers + pages_for(upper_lists(geometry->m, n),
 											   geometry->uppers_per_page);
-	layout->overflow = layout->codes + hnsw_code_pages(geometry, n);
+	layout->refinements = layout->codes +
+						  hnsw_array_pages(&geometry->codes, n);
+	layout->overflow = layout->refinements +
+					   hnsw_array_pages(&geometry->refinements, n);
 	layout->end_block = layout->overflow + extent->overflow_pages;
 }
 

@@ -14,7 +14,7 @@
 #include "storage/itemptr.h"
 
 #define HNSW_MAGIC			0x48565831 /* "1XVH" */
-#define HNSW_FORMAT_VERSION 2
+#define HNSW_FORMAT_VERSION 3
 #define HNSW_META_BLKNO		0
 
 /*
@@ -39,7 +39,8 @@ typedef enum HnswPageKind
 	HNSW_PAGE_EDGES,
 	HNSW_PAGE_UPPER,
 	HNSW_PAGE_CODES,
-	HNSW_PAGE_OVERFLOW
+	HNSW_PAGE_OVERFLOW,
+	HNSW_PAGE_REFINEMENTS
 } HnswPageKind;
 
 /*
@@ -185,7 +186,8 @@ StaticAssertDecl(sizeof(HnswChunk) == 252, "on-disk format");
 
 /*
  * An extent: a run of pages that holds all arrays for a run of numbers, in the
- * order entries, edges, upper, codes, overflow.  Elements come first; the
+ * order entries, edges, upper, codes, refinements (if the index has them),
+ * overflow.  Elements come first; the
  * numbers for further rows of equal vectors start at the next entries page and
  * have an entry only.  Chunks have no numbers.
  *
@@ -235,6 +237,14 @@ typedef struct HnswSupply
 	BlockNumber fresh_end;
 } HnswSupply;
 
+/* What an index has of each element besides its code.  Stored in metapages. */
+typedef enum HnswRefinement
+{
+	HNSW_REFINEMENT_NONE = 0,
+	HNSW_REFINEMENT_CODE = 1, /* another code, of more bits */
+	HNSW_REFINEMENT_VALUE = 2 /* the value, detoasted */
+} HnswRefinement;
+
 /*
  * The metapage's contents.
  *
@@ -254,8 +264,12 @@ typedef struct HnswSupply
  *	36		4		its level
  *	40		48		supplies of slots
  *	88		4		number of extents
- *	92		4		0
- *	96		20 * n	extents, by ascending first number
+ *	92		4		bytes of a refinement, or 0
+ *	96		1		HnswRefinement
+ *	97		1		kind of its code (CodeKind), or 0
+ *	98		1		1 if vectors are rotated for that, else 0
+ *	99		5		0
+ *	104		20 * n	extents, by ascending first number
  */
 typedef struct HnswMetaPageData
 {
@@ -274,11 +288,15 @@ typedef struct HnswMetaPageData
 	uint32		entry_level;
 	HnswSupply	supply[HNSW_SUPPLY_KINDS];
 	uint32		num_extents;
-	uint32		unused2;
+	uint32		refinement_bytes;
+	uint8		refinement;
+	uint8		refinement_code_kind;
+	uint8		refinement_rotated;
+	uint8		unused[5];
 	HnswExtent	extents[FLEXIBLE_ARRAY_MEMBER];
 } HnswMetaPageData;
 
-StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 96, "on-disk format");
+StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 104, "on-disk format");
 
 #define HNSW_MAX_EXTENTS                                          \
 	((HNSW_PAGE_CAPACITY - offsetof(HnswMetaPageData, extents)) / \
@@ -289,26 +307,37 @@ StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 96, "on-disk format");
 	((HnswMetaPageData *) ((char *) (page) + HNSW_CONTENT_OFFSET))
 
 /*
- * What follows from m and the size of a code: the shape of the arrays.
+ * An array of slots for something of any size, one for each element.  An index
+ * may have it or not.
  */
-typedef struct HnswGeometry
+typedef struct HnswArray
 {
-	uint32 m;
-	uint32 code_bytes; /* of a code; if codes vary, of its slot */
-	uint32 list_bytes; /* slot sizes */
-	uint32 upper_bytes;
-	uint32 code_slot_bytes;
-	uint32 entries_per_page; /* slots per page */
-	uint32 lists_per_page;
-	uint32 uppers_per_page;
-	uint32 codes_per_page; /* 0: slots go on from page to page */
-} HnswGeometry;
+	uint32 bytes;	   /* of what is in a slot; 0: there is no such array */
+	uint32 slot_bytes; /* of the slot */
+	uint32 per_page;   /* slots; 0: they go on from page to page */
+} HnswArray;
 
 /*
  * Slots larger than a page are rounded up to eighths of one, so that most of
  * them lie on no more pages than they need, and little is wasted.
  */
 #define HNSW_WIDE_SLOT_UNIT (HNSW_PAGE_CAPACITY / 8)
+
+/*
+ * What follows from m and the sizes of codes and refinements: the shape of the
+ * arrays.
+ */
+typedef struct HnswGeometry
+{
+	uint32	  m;
+	uint32	  list_bytes; /* slot sizes */
+	uint32	  upper_bytes;
+	uint32	  entries_per_page; /* slots per page */
+	uint32	  lists_per_page;
+	uint32	  uppers_per_page;
+	HnswArray codes; /* bytes: if codes vary, those of a slot */
+	HnswArray refinements;
+} HnswGeometry;
 
 /* Where an extent's arrays lie; all derived from HnswExtent and geometry. */
 typedef struct HnswExtentLayout
@@ -321,18 +350,26 @@ typedef struct HnswExtentLayout
 	BlockNumber lists;
 	BlockNumber uppers;
 	BlockNumber codes;
+	BlockNumber refinements;
 	BlockNumber overflow;
 	BlockNumber end_block; /* first block after the extent */
 } HnswExtentLayout;
 
 extern void hnsw_geometry_init(HnswGeometry *geometry, uint32 m,
-							   uint32 code_bytes);
+							   uint32 code_bytes, uint32 refinement_bytes);
 extern void hnsw_extent_layout(const HnswGeometry *geometry,
 							   const HnswExtent	  *extent,
 							   HnswExtentLayout	  *layout);
 
-/* Pages that the codes of so many elements take. */
-extern uint32 hnsw_code_pages(const HnswGeometry *geometry, uint32 elements);
+/* Pages that an array takes for so many elements. */
+extern uint32 hnsw_array_pages(const HnswArray *array, uint32 elements);
+
+/*
+ * Where in an array that begins at block `start` the slot of the element
+ * `offset` begins, from 0 in the extent: slot is the byte in the page's contents.
+ */
+extern HnswPlace hnsw_array_place(const HnswArray *array, BlockNumber start,
+								  uint32 offset);
 
 /*
  * Level of the element `index` (from 0) of an extent: a function of its

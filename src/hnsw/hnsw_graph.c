@@ -300,7 +300,7 @@ static void
 count_elements(HnswGraph *graph)
 {
 	HnswExtent extent = {0};
-	uint32	   per_page = Max(graph->geometry.codes_per_page, 1);
+	uint32	   per_page = Max(graph->geometry.codes.per_page, 1);
 
 	graph->num_elements = pg_atomic_read_u32(&graph->shared->num_elements);
 	graph->num_rows = pg_atomic_read_u32(&graph->shared->num_rows);

@@ -428,13 +428,14 @@ find_live(HnswSearch *search, HnswEntryPoint entry, int level,
 }
 
 /*
- * Choose the neighbours of a new element on a level.  edges has room for the
- * level's capacity.  On level 0 one of them becomes the parent, whose edges to
+ * Choose the neighbours of a new element on a level; code is what it is linked
+ * by.  edges has room for the level's capacity.  On level 0 one of them becomes the parent, whose edges to
  * and from the new element are protected (README, "Reachability").
  */
 static uint32
-choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live,
-				  int level, uint32 *edges)
+choose_neighbours(HnswIndex *index, const HnswCode *code,
+				  const LiveCandidate *live, int num_live, int level,
+				  uint32 *edges)
 {
 	int		 num_candidates = Min(num_live, (int) index->ef_construction);
 	ListWork work = begin_list_work();
@@ -447,7 +448,11 @@ choose_neighbours(HnswIndex *index, const LiveCandidate *live, int num_live,
 	{
 		candidates[i].code = hnsw_copy_code(index, live[i].element);
 		candidates[i].edge = live[i].element;
-		candidates[i].distance = live[i].distance;
+		/* the search goes by codes that may be too coarse to link by */
+		candidates[i].distance = index->coder.links_by_refinement
+									 ? hnsw_code_distance(&index->coder, code,
+														  candidates[i].code)
+									 : live[i].distance;
 	}
 	count = hnsw_select_neighbours(&index->coder, candidates, num_candidates,
 								   index->m, hnsw_list_fill(index->m, level));
@@ -698,7 +703,7 @@ hnsw_attach_element(HnswIndex *index, HnswElement element,
  */
 static void
 link_upper_level(HnswSearch *search, HnswEntryPoint entry, HnswElement element,
-				 int level)
+				 const HnswCode *code, int level)
 {
 	HnswIndex	  *index = search->index;
 	uint32		   edges[HNSW_MAX_M];
@@ -706,7 +711,8 @@ link_upper_level(HnswSearch *search, HnswEntryPoint entry, HnswElement element,
 	uint32		   old_count;
 	LiveCandidate *live;
 	int			   num_live = find_live(search, entry, level, element, &live);
-	uint32 count = choose_neighbours(index, live, num_live, level, edges);
+	uint32 count = choose_neighbours(index, code, live, num_live, level,
+									 edges);
 
 	do
 	{
@@ -721,15 +727,16 @@ void
 hnsw_link_upper_level(HnswIndex *index, HnswElement element, int level)
 {
 	HnswEntryPoint entry = hnsw_read_entry_point(index);
+	HnswCode	  *code;
 	HnswQuery	   query;
 	HnswSearch	   search;
 
 	if (level > entry.level)
 		return;
-	hnsw_query_init_from_code(&query, &index->coder,
-							  hnsw_copy_code(index, element));
+	code = hnsw_copy_code(index, element);
+	hnsw_query_init_from_code(&query, &index->coder, code);
 	hnsw_search_init(&search, index, &query);
-	link_upper_level(&search, entry, element, level);
+	link_upper_level(&search, entry, element, code, level);
 }
 
 /*
@@ -846,7 +853,7 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 
 		if (add_to_equal(index, live, num_live, code, hash, tid))
 			return;
-		count = choose_neighbours(index, live, num_live, 0, edges);
+		count = choose_neighbours(index, code, live, num_live, 0, edges);
 	}
 
 	element = hnsw_add_element(index, code, hash, tid, edges, count);
@@ -863,7 +870,7 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 	if (level > 0)
 	{
 		for (int l = Min(level, entry.level); l >= 1; l--)
-			link_upper_level(&search, entry, element, l);
+			link_upper_level(&search, entry, element, code, l);
 		if (level > entry.level)
 			(void) set_entry_point(index, IF_HIGHER, HNSW_NONE, element,
 								   level);
@@ -874,11 +881,11 @@ void
 hnsw_link_element(HnswIndex *index, HnswElement element)
 {
 	uint32	  *edges = palloc(sizeof(uint32) * hnsw_list_capacity(index, 0));
+	HnswCode  *code = hnsw_copy_code(index, element);
 	HnswQuery  query;
 	HnswSearch search;
 
-	hnsw_query_init_from_code(&query, &index->coder,
-							  hnsw_copy_code(index, element));
+	hnsw_query_init_from_code(&query, &index->coder, code);
 	hnsw_search_init(&search, index, &query);
 
 	for (;;)
@@ -901,7 +908,7 @@ hnsw_link_element(HnswIndex *index, HnswElement element)
 			continue;
 		}
 
-		count = choose_neighbours(index, live, num_live, 0, edges);
+		count = choose_neighbours(index, code, live, num_live, 0, edges);
 		for (uint32 i = 0; i < count; i++)
 			(void) add_edge(index, element, 0, edges[i],
 							hnsw_list_capacity(index, 0));

@@ -13,6 +13,12 @@
 
 static relopt_kind hnsw_relopt_kind;
 
+static relopt_enum_elt_def code_bits_values[] = {{"8", 8},
+												 {"4", 4},
+												 {"2", 2},
+												 {"1", 1},
+												 {NULL}};
+
 void
 hnsw_options_init(void)
 {
@@ -25,6 +31,14 @@ hnsw_options_init(void)
 					  "Number of candidates for neighbours of a new element",
 					  HNSW_DEFAULT_EF_CONSTRUCTION, HNSW_MIN_EF_CONSTRUCTION,
 					  HNSW_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
+	add_enum_reloption(hnsw_relopt_kind, "code_bits",
+					   "Bits a dimension of the codes that are searched",
+					   code_bits_values, HNSW_DEFAULT_CODE_BITS,
+					   "Valid values are 8, 4, 2, and 1.",
+					   AccessExclusiveLock);
+	add_bool_reloption(hnsw_relopt_kind, "store_values",
+					   "Keeps the vectors themselves in the index, too", false,
+					   AccessExclusiveLock);
 }
 
 bytea *
@@ -33,7 +47,10 @@ hnsw_reloptions(Datum reloptions, bool validate)
 	static const relopt_parse_elt options[] = {
 		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
 		{"ef_construction", RELOPT_TYPE_INT,
-		 offsetof(HnswOptions, ef_construction)}};
+		 offsetof(HnswOptions, ef_construction)},
+		{"code_bits", RELOPT_TYPE_ENUM, offsetof(HnswOptions, code_bits)},
+		{"store_values", RELOPT_TYPE_BOOL,
+		 offsetof(HnswOptions, store_values)}};
 
 	return build_reloptions(reloptions, validate, hnsw_relopt_kind,
 							sizeof(HnswOptions), options, lengthof(options));
@@ -68,4 +85,18 @@ hnsw_option_ef_construction(Relation index)
 			 errmsg(
 				 "ef_construction must be greater than or equal to 2 * m")));
 	return ef_construction;
+}
+
+HnswCodeOptions
+hnsw_option_codes(Relation index)
+{
+	const HnswOptions *options = (const HnswOptions *) index->rd_options;
+	HnswCodeOptions	   result = {HNSW_DEFAULT_CODE_BITS, false};
+
+	if (options != NULL)
+	{
+		result.code_bits = options->code_bits;
+		result.store_values = options->store_values;
+	}
+	return result;
 }

@@ -99,6 +99,21 @@ hnsw_made_by_pgvector(Relation rel)
 		   vector_index_is_foreign(rel, &pgvector_marks);
 }
 
+static HnswEncoding
+stored_encoding(const HnswMetaPageData *meta)
+{
+	HnswEncoding encoding;
+
+	encoding.code.kind = meta->code_kind;
+	encoding.code.rotated = meta->rotated != 0;
+	encoding.code_bytes = meta->code_bytes;
+	encoding.refinement = meta->refinement;
+	encoding.refinement_code.kind = meta->refinement_code_kind;
+	encoding.refinement_code.rotated = meta->refinement_rotated != 0;
+	encoding.refinement_bytes = meta->refinement_bytes;
+	return encoding;
+}
+
 /*
  * Check everything that later arithmetic relies on: a damaged metapage must
  * give an error, not a crash.
@@ -108,7 +123,7 @@ check_metapage(Relation rel, Page page)
 {
 	HnswPageHeader	 *header = HnswPageGetHeader(page);
 	HnswMetaPageData *meta = HnswPageGetMeta(page);
-	HnswEncoding	  encoding = {0};
+	HnswEncoding	  encoding;
 	HnswElement		  next = 0;
 
 	if (vector_metapage_is_foreign(page, &pgvector_marks))
@@ -130,14 +145,14 @@ check_metapage(Relation rel, Page page)
 				 HNSW_FORMAT_VERSION),
 			 errhint("Please REINDEX it.")));
 
-	encoding.code.kind = meta->code_kind;
-	encoding.code_bytes = meta->code_bytes;
+	encoding = stored_encoding(meta);
 	if (meta->dimensions < 1 ||
 		!hnsw_encoding_is_valid(encoding, meta->dimensions) ||
 		meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M ||
 		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
-		meta->rotated > 1 || meta->num_extents > HNSW_MAX_EXTENTS ||
+		meta->rotated > 1 || meta->refinement_rotated > 1 ||
+		meta->num_extents > HNSW_MAX_EXTENTS ||
 		meta->entry_level > HNSW_MAX_LEVEL)
 		report_bad_page(rel, HNSW_META_BLKNO,
 						"The metapage has values out of range.");
@@ -148,7 +163,8 @@ check_metapage(Relation rel, Page page)
 		BlockNumber end_block = HNSW_META_BLKNO + 1;
 		BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 
-		hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
+		hnsw_geometry_init(&geometry, meta->m, meta->code_bytes,
+						   meta->refinement_bytes);
 		for (uint32 i = 0; i < meta->num_extents; i++)
 		{
 			HnswExtent		*extent = &meta->extents[i];
@@ -206,11 +222,10 @@ cache_metapage(Relation rel, Page page)
 	cache->ef_construction = meta->ef_construction;
 	cache->seed = meta->seed;
 	cache->metric = meta->metric;
-	cache->encoding.code.kind = meta->code_kind;
-	cache->encoding.code.rotated = meta->rotated != 0;
-	cache->encoding.code_bytes = meta->code_bytes;
+	cache->encoding = stored_encoding(meta);
 	cache->directory.num_extents = meta->num_extents;
-	hnsw_geometry_init(&geometry, meta->m, meta->code_bytes);
+	hnsw_geometry_init(&geometry, meta->m, meta->code_bytes,
+					   meta->refinement_bytes);
 	for (uint32 i = 0; i < meta->num_extents; i++)
 		hnsw_extent_layout(&geometry, &meta->extents[i],
 						   &cache->directory.extents[i]);
@@ -276,8 +291,7 @@ hnsw_open(Relation rel)
 		(void) read_metapage(rel);
 	cache = rel->rd_amcache;
 	if (cache->metric != opclass.metric ||
-		!coder_kind_fits(cache->encoding.code.kind, opclass.type->kind) ||
-		cache->dimensions > hnsw_max_dimensions(opclass.type->kind))
+		!hnsw_encoding_fits(cache->encoding, opclass.type, cache->dimensions))
 		report_bad_page(rel, HNSW_META_BLKNO,
 						"It does not fit the operator class.");
 
@@ -285,7 +299,8 @@ hnsw_open(Relation rel)
 	index->m = cache->m;
 	index->ef_construction = cache->ef_construction;
 	index->seed = cache->seed;
-	hnsw_geometry_init(&index->geometry, cache->m, cache->encoding.code_bytes);
+	hnsw_geometry_init(&index->geometry, cache->m, cache->encoding.code_bytes,
+					   cache->encoding.refinement_bytes);
 	copy_directory(index);
 	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
 					cache->encoding);
@@ -438,7 +453,7 @@ hnsw_code_place(HnswIndex *index, HnswElement element)
 	const HnswExtentLayout *extent = hnsw_find_element_extent(index, element,
 															  &offset);
 
-	return place(extent->codes, offset, index->geometry.codes_per_page);
+	return place(extent->codes, offset, index->geometry.codes.per_page);
 }
 
 int
@@ -555,6 +570,10 @@ hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 	meta->code_kind = encoding.code.kind;
 	meta->metric = opclass->metric;
 	meta->rotated = encoding.code.rotated;
+	meta->refinement = encoding.refinement;
+	meta->refinement_code_kind = encoding.refinement_code.kind;
+	meta->refinement_rotated = encoding.refinement_code.rotated;
+	meta->refinement_bytes = encoding.refinement_bytes;
 	meta->seed = seed;
 	meta->entry_point = HNSW_NONE;
 	for (int i = 0; i < HNSW_SUPPLY_KINDS; i++)

@@ -597,7 +597,7 @@ emit_graph(Parts *parts, int part)
 
 	/* one of COPIES elements gets a number here */
 	hnsw_graph_number(graph, NULL,
-					  COPIES * parts->build->index->geometry.codes_per_page,
+					  COPIES * parts->build->index->geometry.codes.per_page,
 					  order);
 	MemoryContextSwitchTo(old_context);
 	join_tree(parts);
@@ -996,6 +996,14 @@ write_codes(Parts *parts, const HnswExtentLayout *layout)
 	rewind_file(parts->codes);
 	hnsw_build_write_codes(parts->build, layout, parts->counts.elements,
 						   next_code, &reader);
+	if (layout->refinements < layout->overflow)
+	{
+		reader.next = 0;
+		rewind_file(parts->codes);
+		hnsw_build_write_refinements(parts->build, layout,
+									 parts->counts.elements, next_code,
+									 &reader);
+	}
 	if (parts->counts.chunks == 0)
 		return;
 	reader.next = 0;
@@ -1280,7 +1288,7 @@ hnsw_parts_build(HnswBuild *build)
 	parts.coder = &build->index->coder;
 	parts.capacity = hnsw_list_capacity(build->index, 0);
 	parts.num_rows = pg_atomic_read_u64(&build->shared->num_rows);
-	parts.buffer_bytes = build->index->geometry.code_bytes;
+	parts.buffer_bytes = Max(build->index->coder.total_bytes, 1);
 	parts.buffer = palloc(parts.buffer_bytes);
 	parts.list = palloc(list_record_bytes(parts.capacity));
 	if (parts.num_rows > HNSW_MAX_ELEMENT / 2)

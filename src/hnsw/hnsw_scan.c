@@ -8,6 +8,10 @@
  * the lower bound of any candidate left.  So rows come out in the exact order
  * of the SQL operator, although few more rows are fetched than returned.
  *
+ * If the index has refinements, these come between: they take the place of
+ * estimates whose bounds are too wide, and those that are values that of the
+ * heap's, of which only the visibility is looked at then.
+ *
  * Rows that the snapshot does not see, and elements without rows, are replaced
  * by widening the search, so they do not take a place among the ef_search.
  *
@@ -34,6 +38,7 @@ typedef struct PendingElement
 	pairingheap_node node;
 	double			 bound; /* lower and upper bound of its distance */
 	double			 upper_bound;
+	bool			 refined; /* the index has nothing better */
 	HnswElement		 element;
 } PendingElement;
 
@@ -49,18 +54,21 @@ typedef struct ReadyElement
 
 typedef struct HnswScan
 {
-	HnswIndex	 *index;
-	MemoryContext context; /* everything of one rescan */
-	bool		  started;
-	bool		  ordered; /* the query has a direction to order by */
-	HnswQuery	  query;
-	HnswSearch	  search;
-	pairingheap	 *pending;
-	pairingheap	 *ready;
-	int			  replacements;	 /* candidates to find for dead ones */
-	double		  last_distance; /* of the row returned last */
-	bool		  any_returned;
-	RowFetch	  rows;
+	HnswIndex	  *index;
+	MemoryContext  context; /* everything of one rescan */
+	bool		   started;
+	bool		   ordered; /* the query has a direction to order by */
+	HnswQuery	   query;
+	HnswSearch	   search;
+	pairingheap	  *pending;
+	pairingheap	  *ready;
+	int			   waiting;		  /* elements in both */
+	int			   returned;	  /* elements */
+	int			   replacements;  /* candidates to find for dead ones */
+	double		   last_distance; /* of the row returned last */
+	bool		   any_returned;
+	HnswCodeBuffer refinement;
+	RowFetch	   rows;
 } HnswScan;
 
 static int
@@ -267,11 +275,27 @@ collect_rows(HnswScan *so, HnswElement element)
  * ------------------------------------------------------------------------
  */
 
+/* Bound the distance of an element by its refinement. */
+static void
+refine(HnswScan *so, PendingElement *pending)
+{
+	HnswBounds bounds = hnsw_refined_distance(
+		&so->query,
+		hnsw_load_refinement(so->index, pending->element, &so->refinement));
+
+	/* an operator's NaN comes last, as far as anybody can tell it from others */
+	pending->bound = isnan(bounds.lower) ? INFINITY : bounds.lower;
+	pending->upper_bound = isnan(bounds.upper) ? INFINITY : bounds.upper;
+	pending->refined = true;
+}
+
 /* Move everything that the search has found to the pending elements. */
 static void
 take_beam(HnswScan *so)
 {
 	HnswSearch *search = &so->search;
+	HnswCoder  *coder = &so->index->coder;
+	bool		coarse = hnsw_codes_are_coarse(coder) && so->ordered;
 
 	for (int i = 0; i < search->beam_count; i++)
 	{
@@ -280,13 +304,21 @@ take_beam(HnswScan *so)
 													 sizeof(PendingElement));
 
 		pending->element = HnswCandidateElement(candidate);
-		pending->bound = coder_lower_bound(&so->index->coder.codes,
-										   candidate->distance,
-										   candidate->error);
-		pending->upper_bound = coder_upper_bound(&so->index->coder.codes,
-												 candidate->distance,
-												 candidate->error);
+		if (coarse)
+			refine(so, pending);
+		else
+		{
+			pending->bound = coder_lower_bound(&coder->codes,
+											   candidate->distance,
+											   candidate->error);
+			pending->upper_bound = coder_upper_bound(&coder->codes,
+													 candidate->distance,
+													 candidate->error);
+			pending->refined = coder->encoding.refinement ==
+							   HNSW_REFINEMENT_NONE;
+		}
 		pairingheap_add(so->pending, &pending->node);
+		so->waiting++;
 	}
 	hnsw_search_consume(search, search->beam_count);
 }
@@ -320,6 +352,8 @@ start_search(IndexScanDesc scan)
 	so->index = hnsw_open(scan->indexRelation);
 	so->pending = pairingheap_allocate(compare_pending, NULL);
 	so->ready = pairingheap_allocate(compare_ready, NULL);
+	so->waiting = 0;
+	so->returned = 0;
 	so->replacements = 0;
 	so->any_returned = false;
 	so->started = true;
@@ -332,7 +366,11 @@ start_search(IndexScanDesc scan)
 		coder_check_dimensions(&so->index->coder.codes, value);
 	}
 	hnsw_query_init(&so->query, &so->index->coder, value);
+	hnsw_query_init_refinement(&so->query, &so->index->coder, value);
 	so->ordered = so->query.codes.value != NULL;
+	so->refinement.context = so->context;
+	so->refinement.bytes = NULL;
+	so->refinement.allocated = 0;
 
 	hnsw_search_init(&so->search, so->index, &so->query);
 	pgstat_count_index_scan(scan->indexRelation);
@@ -388,23 +426,27 @@ first_ready(HnswScan *so)
 
 /*
  * Is an element, already taken from the pending ones, the nearest by its
- * bounds alone?  Then its exact distance is of no interest.  So it is, mostly,
- * where codes hold the values without loss.
+ * bounds alone, or are these its exact distance?  Then its value is of no
+ * interest.  So it is, mostly, where codes hold the values without loss, and
+ * where the index has the values.
  */
 static bool
-is_nearest_by_bounds(HnswScan *so, const PendingElement *element)
+is_placed_by_bounds(HnswScan *so, const PendingElement *element)
 {
 	const PendingElement *pending = first_pending(so);
 	const ReadyElement	 *ready = first_ready(so);
 
+	if (element->bound == element->upper_bound)
+		return true;
 	return (pending == NULL || element->upper_bound <= pending->bound) &&
 		   (ready == NULL || element->upper_bound <= ready->distance) &&
 		   (!so->any_returned || element->bound >= so->last_distance);
 }
 
 /*
- * Look at the rows of the pending element that may be the nearest: it becomes
- * ready, or is dropped because no row is visible.
+ * Look at the pending element that may be the nearest.  If the index knows more
+ * of it, it goes back among the others with that; else it becomes ready, or is
+ * dropped because no row is visible.
  */
 static void
 resolve_pending(HnswScan *so)
@@ -412,13 +454,20 @@ resolve_pending(HnswScan *so)
 	PendingElement *pending = pairingheap_container(PendingElement, node,
 													pairingheap_remove_first(
 														so->pending));
-	ReadyElement   *ready = collect_rows(so, pending->element);
-	bool			usable = false;
+	bool		  by_bounds = !so->ordered || is_placed_by_bounds(so, pending);
+	ReadyElement *ready;
+	bool		  usable = false;
 
+	if (!by_bounds && !pending->refined)
+	{
+		refine(so, pending);
+		pairingheap_add(so->pending, &pending->node);
+		return;
+	}
+
+	ready = collect_rows(so, pending->element);
 	if (ready != NULL)
 	{
-		bool by_bounds = !so->ordered || is_nearest_by_bounds(so, pending);
-
 		/* rows of an element are equal, so one of them tells the distance */
 		ready->distance = pending->upper_bound;
 		while (ready->next_row < ready->num_rows && !usable)
@@ -443,9 +492,29 @@ resolve_pending(HnswScan *so)
 
 	if (usable)
 		pairingheap_add(so->ready, &ready->node);
-	else if (ready != NULL)
-		pfree(ready);
+	else
+	{
+		so->waiting--;
+		if (ready != NULL)
+			pfree(ready);
+	}
 	pfree(pending);
+}
+
+/*
+ * Is it too early to return anything?  A scan in strict order that goes on drops
+ * what it finds nearer than the last row.  That is little where a search finds
+ * candidates nearly in the order of their distances.  Codes of few bits are far
+ * from that, so there are always half a beam of candidates to choose the next
+ * from, and as many as were returned: the farther they are, the more alike are
+ * their distances.
+ */
+static bool
+needs_more_candidates(const HnswScan *so)
+{
+	return hnsw_iterative_scan == HNSW_ITERATIVE_SCAN_STRICT && so->ordered &&
+		   hnsw_codes_are_coarse(&so->index->coder) &&
+		   so->waiting < Max(hnsw_ef_search / 2, so->returned);
 }
 
 /* Find the next row in order; false if there is none. */
@@ -467,6 +536,12 @@ next_row(IndexScanDesc scan)
 			so->replacements = 0;
 			(void) search_on(so, more);
 		}
+		while (needs_more_candidates(so) && within_limits(so))
+		{
+			CHECK_FOR_INTERRUPTS();
+			if (!search_on(so, hnsw_ef_search))
+				break;
+		}
 
 		pending = first_pending(so);
 		ready = first_ready(so);
@@ -482,6 +557,8 @@ next_row(IndexScanDesc scan)
 			{
 				(void) pairingheap_remove_first(so->ready);
 				pfree(ready);
+				so->waiting--;
+				so->returned++;
 			}
 			return true;
 		}

@@ -155,7 +155,7 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 	bool	   in_place = hnsw_codes_in_place(index);
 
 	search->scored += count;
-	if (index->geometry.codes_per_page == 0)
+	if (index->geometry.codes.per_page == 0)
 	{
 		for (int i = 0; i < count; i++)
 			score_loaded(search, search->hop[i],
@@ -169,7 +169,7 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 		search->places[i] = hnsw_code_place(index, search->hop[i]);
 		if (i < PREFETCH_AHEAD)
 			prefetch_slot(index, search->places[i],
-						  index->geometry.code_slot_bytes);
+						  index->geometry.codes.slot_bytes);
 	}
 	for (int i = 0; i < count;)
 	{
@@ -177,7 +177,7 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 		Buffer		buffer = hnsw_pin_page(index, block);
 
 		if (in_place)
-			hnsw_begin_code_read(index, buffer);
+			hnsw_begin_code_read(index, buffer, HNSW_PAGE_CODES);
 		do
 		{
 			HnswElement element = search->hop[i];
@@ -185,7 +185,7 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 
 			if (i + PREFETCH_AHEAD < count)
 				prefetch_slot(index, search->places[i + PREFETCH_AHEAD],
-							  index->geometry.code_slot_bytes);
+							  index->geometry.codes.slot_bytes);
 			if (in_place)
 				accept(search,
 					   make_candidate(search, element,

@@ -9,6 +9,8 @@
  *	varying	slots of one size hold the beginnings, chains of chunks in overflow
  *			pages the rest
  *
+ * Refinements, in an array of their own, are narrow or wide.
+ *
  * A narrow code can be read in place (hnsw_code_in_page).  Codes of other forms
  * are put together in a buffer, page by page, so that their slots may have got
  * another owner meanwhile; README, "What a reader may see", says who may meet
@@ -42,22 +44,34 @@ report_broken_code(const HnswIndex *index, HnswElement element,
 static inline uint32
 inline_bytes(const HnswIndex *index)
 {
-	return index->geometry.code_bytes - offsetof(HnswCodeSlot, bytes);
+	return index->geometry.codes.bytes - offsetof(HnswCodeSlot, bytes);
 }
 
-/* The first byte of a wide slot: block, and bytes into the page's contents. */
-static HnswPlace
-wide_place(HnswIndex *index, HnswElement element)
+/* A slot for a code or refinement, of one size for all elements. */
+typedef struct ElementSlot
 {
+	const HnswArray *array;
+	HnswPageKind	 page_kind;
+	HnswPlace		 at; /* where it begins */
+} ElementSlot;
+
+/* The slot of an element in the array of such pages. */
+static ElementSlot
+find_slot(HnswIndex *index, HnswPageKind page_kind, HnswElement element)
+{
+	bool					codes = page_kind == HNSW_PAGE_CODES;
 	uint32					offset;
-	HnswPlace				at;
 	const HnswExtentLayout *extent = hnsw_find_element_extent(index, element,
 															  &offset);
-	uint64 start = (uint64) offset * index->geometry.code_slot_bytes;
+	ElementSlot				found;
 
-	at.block = extent->codes + start / HNSW_PAGE_CAPACITY;
-	at.slot = start % HNSW_PAGE_CAPACITY;
-	return at;
+	found.array = codes ? &index->geometry.codes
+						: &index->geometry.refinements;
+	found.page_kind = page_kind;
+	found.at = hnsw_array_place(found.array,
+								codes ? extent->codes : extent->refinements,
+								offset);
+	return found;
 }
 
 /* ------------------------------------------------------------------------
@@ -66,11 +80,11 @@ wide_place(HnswIndex *index, HnswElement element)
  */
 
 void
-hnsw_begin_code_read(HnswIndex *index, Buffer buffer)
+hnsw_begin_code_read(HnswIndex *index, Buffer buffer, HnswPageKind kind)
 {
 	if (index->lock_codes)
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	hnsw_check_page(index, buffer, HNSW_PAGE_CODES);
+	hnsw_check_page(index, buffer, kind);
 }
 
 void
@@ -92,20 +106,24 @@ reserve_buffer(HnswCodeBuffer *buffer, Size bytes)
 	buffer->bytes = MemoryContextAlloc(buffer->context, bytes);
 }
 
+/* Read a slot into a buffer, from one page or several. */
 static void
-read_wide_code(HnswIndex *index, HnswElement element, char *to)
+read_slot(HnswIndex *index, const ElementSlot *from, HnswCodeBuffer *buffer)
 {
-	HnswPlace at = wide_place(index, element);
-	uint32	  left = index->geometry.code_bytes;
+	HnswPlace at = from->at;
+	uint32	  left = from->array->bytes;
+	char	 *to;
 
+	reserve_buffer(buffer, left);
+	to = buffer->bytes;
 	while (left > 0)
 	{
-		Buffer buffer = hnsw_pin_page(index, at.block);
+		Buffer page = hnsw_pin_page(index, at.block);
 		uint32 part = Min(left, HNSW_PAGE_CAPACITY - at.slot);
 
-		hnsw_begin_code_read(index, buffer);
-		memcpy(to, HnswPageGetSlot(BufferGetPage(buffer), at.slot, 1), part);
-		hnsw_end_code_read(index, buffer);
+		hnsw_begin_code_read(index, page, from->page_kind);
+		memcpy(to, HnswPageGetSlot(BufferGetPage(page), at.slot, 1), part);
+		hnsw_end_code_read(index, page);
 		to += part;
 		left -= part;
 		at.block++;
@@ -192,8 +210,8 @@ read_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 	uint32				first;
 
 	in_page = (const HnswCodeSlot *) HnswPageGetSlot(
-		BufferGetPage(slot_buffer), slot, index->geometry.code_slot_bytes);
-	hnsw_begin_code_read(index, slot_buffer);
+		BufferGetPage(slot_buffer), slot, index->geometry.codes.slot_bytes);
+	hnsw_begin_code_read(index, slot_buffer, HNSW_PAGE_CODES);
 
 	/* without a lock (R2): what was read once is not read again */
 	memcpy(&header, in_page, offsetof(HnswCodeSlot, bytes));
@@ -256,27 +274,39 @@ hnsw_assemble_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 const VectorCode *
 hnsw_load_code(HnswIndex *index, HnswElement element, HnswCodeBuffer *code)
 {
-	HnswPlace at;
-	Buffer	  buffer;
+	ElementSlot from;
 
-	if (index->geometry.codes_per_page == 0)
-	{
-		reserve_buffer(code, index->geometry.code_bytes);
-		read_wide_code(index, element, code->bytes);
-		return (const VectorCode *) code->bytes;
-	}
-
-	at = hnsw_code_place(index, element);
-	buffer = hnsw_pin_page(index, at.block);
 	if (hnsw_codes_vary(index->coder.encoding))
-		return load_varying_code(index, element, buffer, at.slot, code);
+	{
+		HnswPlace at = hnsw_code_place(index, element);
 
-	reserve_buffer(code, index->geometry.code_bytes);
-	hnsw_begin_code_read(index, buffer);
-	memcpy(code->bytes, hnsw_code_in_page(index, buffer, at.slot),
-		   index->geometry.code_bytes);
-	hnsw_end_code_read(index, buffer);
+		return load_varying_code(index, element,
+								 hnsw_pin_page(index, at.block), at.slot,
+								 code);
+	}
+	from = find_slot(index, HNSW_PAGE_CODES, element);
+	read_slot(index, &from, code);
 	return (const VectorCode *) code->bytes;
+}
+
+const void *
+hnsw_load_refinement(HnswIndex *index, HnswElement element,
+					 HnswCodeBuffer *refinement)
+{
+	ElementSlot from = find_slot(index, HNSW_PAGE_REFINEMENTS, element);
+
+	read_slot(index, &from, refinement);
+
+	/* the operator would go by what such a value says of itself */
+	if (index->coder.encoding.refinement == HNSW_REFINEMENT_VALUE)
+	{
+		const char *wrong = hnsw_check_refinement(&index->coder,
+												  refinement->bytes);
+
+		if (unlikely(wrong != NULL))
+			report_broken_code(index, element, wrong);
+	}
+	return refinement->bytes;
 }
 
 HnswCode *
@@ -284,6 +314,11 @@ hnsw_copy_code(HnswIndex *index, HnswElement element)
 {
 	HnswCodeBuffer buffer = {.context = CurrentMemoryContext};
 
+	if (index->coder.links_by_refinement)
+	{
+		(void) hnsw_load_refinement(index, element, &buffer);
+		return (HnswCode *) buffer.bytes;
+	}
 	if (hnsw_load_code(index, element, &buffer) == NULL)
 		report_broken_code(index, element, "It is not in use");
 	if (hnsw_codes_vary(index->coder.encoding))
@@ -310,13 +345,14 @@ hnsw_code_source(const HnswIndex *index, HnswElement element,
 	HnswCodeSource source;
 
 	source.element = element;
-	source.bytes = (const char *) code;
-	source.length = hnsw_code_length(&index->coder, code);
+	source.bytes = (const char *) code + index->coder.code_at;
+	source.length = index->geometry.codes.bytes;
 	source.stamp = 0;
 	source.chunks = 0;
 	if (!hnsw_codes_vary(index->coder.encoding))
 		return source;
 
+	source.length = hnsw_code_length(&index->coder, code);
 	source.stamp = hash_bytes((const unsigned char *) code, source.length);
 	if (source.length > inline_bytes(index))
 		source.chunks = (source.length - inline_bytes(index) +
@@ -356,11 +392,54 @@ hnsw_fill_chunk(const HnswIndex *index, HnswChunk *chunk,
 		   Min(source->length - start, HNSW_CHUNK_BYTES));
 }
 
-/* Write a wide code, up to four pages a record. */
-static void
-write_wide_code(HnswIndex *index, const HnswCodeSource *source)
+HnswCodeSource
+hnsw_refinement_source(const HnswIndex *index, HnswElement element,
+					   const HnswCode *code)
 {
-	HnswPlace	at = wide_place(index, source->element);
+	HnswCodeSource source = {.element = element};
+
+	source.bytes = (const char *) code + index->coder.refinement_at;
+	source.length = index->geometry.refinements.bytes;
+	return source;
+}
+
+bool
+hnsw_refinement_in_one_page(HnswIndex *index, HnswElement element)
+{
+	ElementSlot to = find_slot(index, HNSW_PAGE_REFINEMENTS, element);
+
+	return to.at.slot + to.array->bytes <= HNSW_PAGE_CAPACITY;
+}
+
+/* Write a part of a slot on a page that the edit locks; returns its length. */
+static uint32
+write_part(HnswEdit *edit, HnswPageKind kind, HnswPlace at, const char *from,
+		   uint32 left)
+{
+	uint32 part = Min(left, HNSW_PAGE_CAPACITY - at.slot);
+	int	   page = hnsw_edit_lock(edit, at.block, kind);
+
+	memcpy(HnswPageGetSlot(hnsw_edit_image(edit, page, kind), at.slot, 1),
+		   from, part);
+	return part;
+}
+
+void
+hnsw_fill_refinement(HnswEdit *edit, const HnswCodeSource *source)
+{
+	ElementSlot to = find_slot(edit->index, HNSW_PAGE_REFINEMENTS,
+							   source->element);
+
+	(void) write_part(edit, to.page_kind, to.at, source->bytes,
+					  source->length);
+}
+
+/* Write a slot that takes several pages, up to four of them a record. */
+static void
+write_slot(HnswIndex *index, const ElementSlot *to,
+		   const HnswCodeSource *source)
+{
+	HnswPlace	at = to->at;
 	const char *from = source->bytes;
 	uint32		left = source->length;
 
@@ -371,13 +450,8 @@ write_wide_code(HnswIndex *index, const HnswCodeSource *source)
 		hnsw_edit_start(&edit, index);
 		while (left > 0 && edit.pages.num_pages < HNSW_EDIT_MAX_PAGES)
 		{
-			uint32 part = Min(left, HNSW_PAGE_CAPACITY - at.slot);
-			int	   page = hnsw_edit_lock(&edit, at.block, HNSW_PAGE_CODES);
+			uint32 part = write_part(&edit, to->page_kind, at, from, left);
 
-			memcpy(HnswPageGetSlot(hnsw_edit_image(&edit, page,
-												   HNSW_PAGE_CODES),
-								   at.slot, 1),
-				   from, part);
 			from += part;
 			left -= part;
 			at.block++;
@@ -453,8 +527,19 @@ write_chunks(HnswIndex *index, const HnswCodeSource *source)
 HnswPlace
 hnsw_write_code_parts(HnswIndex *index, const HnswCodeSource *source)
 {
-	if (index->geometry.codes_per_page > 0)
+	ElementSlot to;
+
+	if (hnsw_codes_vary(index->coder.encoding))
 		return write_chunks(index, source);
-	write_wide_code(index, source);
+	to = find_slot(index, HNSW_PAGE_CODES, source->element);
+	write_slot(index, &to, source);
 	return hnsw_no_place;
+}
+
+void
+hnsw_write_refinement_parts(HnswIndex *index, const HnswCodeSource *source)
+{
+	ElementSlot to = find_slot(index, HNSW_PAGE_REFINEMENTS, source->element);
+
+	write_slot(index, &to, source);
 }

@@ -61,6 +61,11 @@ coder_code_bytes(CodeKind kind, uint32 dimensions)
 			return INTALIGN((dimensions + 7) / 8);
 		case CODE_SPARSE:
 			return 0;
+		case CODE_RABITQ_4:
+		case CODE_RABITQ_2:
+		case CODE_RABITQ_1:
+			return INTALIGN(
+				EXRABITQ_CODE_BYTES(coder_coarse_bits(kind), dimensions));
 		case CODE_SQ8:
 			break;
 	}
@@ -73,7 +78,8 @@ coder_kind_fits(CodeKind kind, VectorValueKind value_kind)
 	switch (value_kind)
 	{
 		case VALUE_FLOATS:
-			return kind == CODE_SQ8 || kind == CODE_FLOAT;
+			return kind == CODE_SQ8 || kind == CODE_FLOAT ||
+				   coder_coarse_bits(kind) > 0;
 		case VALUE_BITS:
 			return kind == CODE_BITS;
 		case VALUE_SPARSE:
@@ -91,6 +97,7 @@ coder_init(VectorCoder *coder, const VectorOpclass *opclass, uint32 dimensions,
 	coder->dimensions = dimensions;
 	coder->seed = seed;
 	coder->normalize = opclass->metric == METRIC_COSINE;
+	coder->coarse_bits = coder_coarse_bits(encoding.kind);
 	coder->rounding = OPERATOR_ROUNDING;
 	if (encoding.kind == CODE_BITS)
 		coder->rounding = opclass->metric == METRIC_JACCARD ? FLOAT_ROUNDING
@@ -110,11 +117,16 @@ coder_init(VectorCoder *coder, const VectorOpclass *opclass, uint32 dimensions,
 	switch (opclass->metric)
 	{
 		case METRIC_L2:
+			coder->metric = SQ8_L2;
+			coder->coarse_metric = RABITQ_L2;
+			break;
 		case METRIC_COSINE:
 			coder->metric = SQ8_L2;
+			coder->coarse_metric = RABITQ_UNIT;
 			break;
 		case METRIC_IP:
 			coder->metric = SQ8_IP;
+			coder->coarse_metric = RABITQ_IP;
 			break;
 		case METRIC_L1:
 			coder->metric = SQ8_L1;
@@ -192,6 +204,12 @@ coder_encode_floats(const VectorCoder *coder, const float *x, double loss,
 		memcpy(code, x, sizeof(float) * coder->dimensions);
 		return;
 	}
+	if (coder->coarse_bits > 0)
+	{
+		exrabitq_encode(coder->coarse_bits, x, coder->dimensions,
+						(ExRabitqCode *) code);
+		return;
+	}
 	sq8_encode(coder->metric, x, coder->dimensions, sq8);
 	sq8->residual = Min(sq8->residual + loss, FLT_MAX);
 }
@@ -248,6 +266,12 @@ coder_check_code(const VectorCoder *coder, const VectorCode *code)
 		case CODE_SPARSE:
 			return sparse_code_check((const SparseCode *) code,
 									 coder->dimensions);
+		case CODE_RABITQ_4:
+		case CODE_RABITQ_2:
+		case CODE_RABITQ_1:
+			return exrabitq_check(coder->coarse_bits,
+								  (const ExRabitqCode *) code,
+								  coder->dimensions);
 		case CODE_FLOAT:
 		case CODE_BITS:
 			break;
@@ -302,19 +326,30 @@ coder_float_distance(const VectorCoder *coder, const float *a, const float *b)
 	return isnan(distance) ? FLT_MAX : Max(Min(distance, FLT_MAX), -FLT_MAX);
 }
 
-/* Make a query of floats that stay where they are. */
-static void
-prepare_query(CoderQuery *query, const VectorCoder *coder, const float *x,
-			  double loss)
+void
+coder_query_init_from_floats(CoderQuery *query, const VectorCoder *coder,
+							 const float *x, double loss)
 {
+	int16 *levels;
+
 	query->deviations = 0;
 	query->coder = coder;
+	query->value = NULL;
 	query->floats = x;
+	query->loss = loss;
 	if (coder->encoding.kind == CODE_FLOAT)
 		return;
 
-	sq8_prepare_query(coder->metric, x, coder->dimensions,
-					  palloc(sizeof(int16) * coder->dimensions), &query->sq8);
+	levels = palloc(sizeof(int16) * coder->dimensions);
+	if (coder->coarse_bits > 0)
+	{
+		exrabitq_prepare_query(&query->rabitq, coder->coarse_metric,
+							   coder->coarse_bits, x, coder->dimensions,
+							   levels);
+		return;
+	}
+	sq8_prepare_query(coder->metric, x, coder->dimensions, levels,
+					  &query->sq8);
 	query->sq8.residual += loss;
 }
 
@@ -368,9 +403,9 @@ coder_query_init(CoderQuery *query, VectorCoder *coder, const void *value)
 
 	work = palloc0(sizeof(float) * coder->dimensions);
 	x = value == NULL ? NULL : coder_floats(coder, value, work, &loss);
-	query->value = x == NULL ? NULL : value;
 	/* without an order any query serves to walk the graph */
-	prepare_query(query, coder, x == NULL ? work : x, loss);
+	coder_query_init_from_floats(query, coder, x == NULL ? work : x, loss);
+	query->value = x == NULL ? NULL : value;
 }
 
 void
@@ -385,7 +420,7 @@ coder_query_init_from_code(CoderQuery *query, const VectorCoder *coder,
 	{
 		copy = palloc(sizeof(float) * coder->dimensions);
 		coder_decode(coder, code, copy);
-		prepare_query(query, coder, copy, 0);
+		coder_query_init_from_floats(query, coder, copy, 0);
 		return;
 	}
 

@@ -13,16 +13,20 @@
 
 #include "index/opclass.h"
 #include "index/sparse_code.h"
+#include "quantize/exrabitq.h"
 #include "quantize/rotation.h"
 #include "quantize/sq8.h"
 
 /* Stored in metapages: do not renumber. */
 typedef enum CodeKind
 {
-	CODE_SQ8 = 1,	/* 8 bits a dimension, see quantize/sq8.h */
-	CODE_FLOAT = 2, /* float4 a dimension */
-	CODE_BITS = 3,	/* a bit a dimension, as in the value */
-	CODE_SPARSE = 4 /* what is not zero, see sparse_code.h */
+	CODE_SQ8 = 1,	   /* 8 bits a dimension, see quantize/sq8.h */
+	CODE_FLOAT = 2,	   /* float4 a dimension */
+	CODE_BITS = 3,	   /* a bit a dimension, as in the value */
+	CODE_SPARSE = 4,   /* what is not zero, see sparse_code.h */
+	CODE_RABITQ_4 = 5, /* 4 bits a dimension, see quantize/exrabitq.h */
+	CODE_RABITQ_2 = 6, /* 2 bits */
+	CODE_RABITQ_1 = 7  /* 1 bit */
 } CodeKind;
 
 /*
@@ -32,12 +36,12 @@ typedef enum CodeKind
 typedef struct CodeEncoding
 {
 	CodeKind kind;
-	bool	 rotated; /* only CODE_SQ8 */
+	bool	 rotated; /* CODE_SQ8 may be, those of fewer bits are */
 } CodeEncoding;
 
 /*
- * A code: Sq8Code, float[dimensions], bits or SparseCode, as the encoding says.
- * Codes have a multiple of 4 bytes and lie at multiples of 4.
+ * A code: Sq8Code, float[dimensions], bits, SparseCode or ExRabitqCode, as the
+ * encoding says.  Codes have a multiple of 4 bytes and lie at multiples of 4.
  */
 typedef struct VectorCode VectorCode;
 
@@ -48,6 +52,23 @@ static inline bool
 coder_codes_vary(CodeKind kind)
 {
 	return kind == CODE_SPARSE;
+}
+
+/* Bits a dimension of codes of less than 8 bits, 0 for all others. */
+static inline uint32
+coder_coarse_bits(CodeKind kind)
+{
+	switch (kind)
+	{
+		case CODE_RABITQ_4:
+			return 4;
+		case CODE_RABITQ_2:
+			return 2;
+		case CODE_RABITQ_1:
+			return 1;
+		default:
+			return 0;
+	}
 }
 
 /* Can codes of values of this kind be of that kind? */
@@ -66,7 +87,9 @@ typedef struct VectorCoder
 {
 	VectorOpclass opclass;
 	CodeEncoding  encoding;
-	Sq8Metric	  metric;	/* of float codes; cosine is L2 on the sphere */
+	Sq8Metric	  metric; /* of float codes; cosine is L2 on the sphere */
+	RabitqMetric  coarse_metric; /* the same of CODE_RABITQ */
+	uint32		  coarse_bits;
 	double		  rounding; /* of the operator against the code's distance */
 	uint32		  dimensions;
 	uint64		  seed;
@@ -81,7 +104,9 @@ typedef struct CoderQuery
 	const void		  *value;  /* detoasted value; NULL: no order wanted */
 	const float		  *floats; /* what its code would be made of */
 	const uint8		  *bits;   /* the same for CODE_BITS */
+	double			   loss;   /* how far floats may be from the value's */
 	Sq8Query		   sq8;	   /* CODE_SQ8 */
+	ExRabitqQuery	   rabitq; /* CODE_RABITQ */
 	SparseCodeQuery	   sparse; /* CODE_SPARSE */
 	float deviations;		   /* of its likely errors; 0: certain bounds */
 } CoderQuery;
@@ -123,7 +148,7 @@ extern bool coder_codes_equal(const VectorCoder *coder, const VectorCode *a,
 extern const float *coder_floats(const VectorCoder *coder, const void *value,
 								 float *work, double *loss);
 
-/* Encode such floats, or decode what became of them. */
+/* Encode such floats, or decode what became of them, if CODE_SQ8 or floats. */
 extern void coder_encode_floats(const VectorCoder *coder, const float *x,
 								double loss, VectorCode *code);
 extern void coder_decode(const VectorCoder *coder, const VectorCode *code,
@@ -143,7 +168,18 @@ extern double coder_rotate(const Rotation *rotation, float *x);
 extern void coder_query_init(CoderQuery *query, VectorCoder *coder,
 							 const void *value);
 
-/* A query for the vector that a code stands for; it has no exact value. */
+/*
+ * The same of floats as coder_floats gives, which are kept by reference; there
+ * is no exact value.
+ */
+extern void coder_query_init_from_floats(CoderQuery		   *query,
+										 const VectorCoder *coder,
+										 const float *x, double loss);
+
+/*
+ * A query for the vector that a code stands for, other than CODE_RABITQ; it has
+ * no exact value.
+ */
 extern void coder_query_init_from_code(CoderQuery		 *query,
 									   const VectorCoder *coder,
 									   const VectorCode	 *code);
@@ -194,7 +230,8 @@ coder_value_error(float distance)
  * Estimated distance between a query and a code, in the unit of the codes'
  * metric, and a bound of its error; never NaN.  A bound that takes time is not
  * computed for a distance from `limit` on: most codes that a search compares are
- * too far away to be of interest.
+ * too far away to be of interest.  Of CODE_RABITQ there are only bounds that are
+ * probable, and wide: so there the error is Infinity.
  */
 #define CODER_ERROR_UNKNOWN (-1.0f)
 
@@ -231,6 +268,12 @@ coder_query_distance(const CoderQuery *query, const VectorCode *code,
 											  &query->sparse,
 											  (const SparseCode *) code,
 											  error);
+		case CODE_RABITQ_4:
+		case CODE_RABITQ_2:
+		case CODE_RABITQ_1:
+			*error = INFINITY;
+			return exrabitq_query_distance(&query->rabitq,
+										   (const ExRabitqCode *) code, NULL);
 	}
 	pg_unreachable();
 }
@@ -255,6 +298,14 @@ coder_code_distance(const VectorCoder *coder, const VectorCode *a,
 			return sparse_code_distance(coder->opclass.metric,
 										(const SparseCode *) a,
 										(const SparseCode *) b);
+		case CODE_RABITQ_4:
+		case CODE_RABITQ_2:
+		case CODE_RABITQ_1:
+			return exrabitq_code_distance(coder->coarse_metric,
+										  coder->coarse_bits,
+										  (const ExRabitqCode *) a,
+										  (const ExRabitqCode *) b,
+										  coder->dimensions);
 	}
 	pg_unreachable();
 }

@@ -56,6 +56,12 @@ vector_value_floats(const void *value, float *buffer)
 	return ((const Vector *) value)->x;
 }
 
+static Size
+vector_value_bytes(uint32 dimensions)
+{
+	return VECTOR_SIZE(dimensions);
+}
+
 static double
 vector_value_distance(VectorMetric metric, const void *a, const void *b)
 {
@@ -87,10 +93,12 @@ vector_value_hash(const void *value, uint64 seed)
 }
 
 static const VectorTypeInfo vector_type_info = {
+	.name = "vector",
 	.measure = "vector dimensions",
 	.kind = VALUE_FLOATS,
 	.dimensions = vector_value_dimensions,
 	.floats = vector_value_floats,
+	.value_bytes = vector_value_bytes,
 	.exact_floats = true,
 	.distance = vector_value_distance,
 	.hash = vector_value_hash};
@@ -113,6 +121,12 @@ halfvec_value_floats(const void *value, float *buffer)
 
 	distance_kernels->f16_to_f32(v->x, buffer, v->dim);
 	return buffer;
+}
+
+static Size
+halfvec_value_bytes(uint32 dimensions)
+{
+	return HALFVEC_SIZE(dimensions);
 }
 
 static double
@@ -146,10 +160,12 @@ halfvec_value_hash(const void *value, uint64 seed)
 }
 
 static const VectorTypeInfo halfvec_type_info = {
+	.name = "halfvec",
 	.measure = "halfvec dimensions",
 	.kind = VALUE_FLOATS,
 	.dimensions = halfvec_value_dimensions,
 	.floats = halfvec_value_floats,
+	.value_bytes = halfvec_value_bytes,
 	.distance = halfvec_value_distance,
 	.hash = halfvec_value_hash};
 
@@ -190,6 +206,7 @@ bit_value_hash(const void *value, uint64 seed)
 }
 
 static const VectorTypeInfo bit_type_info = {
+	.name = "bit",
 	.measure = "bit lengths",
 	.kind = VALUE_BITS,
 	.dimensions = bit_value_dimensions,
@@ -243,6 +260,7 @@ sparsevec_value_hash(const void *value, uint64 seed)
 }
 
 static const VectorTypeInfo sparsevec_type_info = {
+	.name = "sparsevec",
 	.measure = "sparsevec dimensions",
 	.kind = VALUE_SPARSE,
 	.dimensions = sparsevec_value_dimensions,

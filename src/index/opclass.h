@@ -30,6 +30,7 @@ typedef enum VectorValueKind
 /* How to read values of a type.  Values are detoasted. */
 typedef struct VectorTypeInfo
 {
+	const char	   *name;	 /* for messages, "vector" */
 	const char	   *measure; /* for messages, "vector dimensions" */
 	VectorValueKind kind;
 
@@ -42,6 +43,9 @@ typedef struct VectorTypeInfo
 	 */
 	const float *(*floats)(const void *value, float *buffer);
 	bool exact_floats;
+
+	/* VALUE_FLOATS: bytes of a value */
+	Size (*value_bytes)(uint32 dimensions);
 
 	/* VALUE_BITS: the bits, the last byte filled up with zeros */
 	const uint8 *(*bits)(const void *value);

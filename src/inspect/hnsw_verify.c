@@ -13,13 +13,14 @@
  *	lists		edges are in range, lead to another element that is on the level
  *				and alive (or dying, while vacuum has left work), without
  *				repeats; free elements have no upper lists
- *	codes		are well formed; every chunk of an overflow page that is in use
- *				belongs to the code of an element, and to one place of it, but
- *				for those of inserts that failed and of dying elements
+ *	codes		are well formed, and so are refinements; every chunk of an overflow
+ *				page that is in use belongs to the code of an element, and to one
+ *				place of it, but for those of inserts that failed and of dying
+ *				elements
  *	reach		protected edges lead from the entry point to every element, but
  *				for those of inserts that failed, which have no visible row
  *	rows		every row of the table that the index should have is in it, under
- *				an element with the code and the hash of its value
+ *				an element with the code, the refinement and the hash of its value
  *
  * Memory: about 24 bytes a row for the TIDs, and a few bits an element.
  */
@@ -212,20 +213,64 @@ check_list(Verify *verify, HnswElement element, int level)
 	}
 }
 
+/* The code of an element as it is stored, or its refinement. */
+static const VectorCode *
+load_code(Verify *verify, HnswElement element)
+{
+	HnswCodeBuffer	  buffer = {.context = verify->context};
+	const VectorCode *code = hnsw_load_code(verify->index, element, &buffer);
+
+	if (code == NULL)
+		REPORT(verify, "The code of element %u is not in use.", element);
+	return code;
+}
+
+static const void *
+load_refinement(Verify *verify, HnswElement element)
+{
+	HnswCodeBuffer buffer = {.context = verify->context};
+
+	return hnsw_load_refinement(verify->index, element, &buffer);
+}
+
 static void
 check_code(Verify *verify, HnswElement element)
 {
-	HnswIndex	 *index = verify->index;
-	MemoryContext old_context = MemoryContextSwitchTo(verify->context);
-	HnswCode	 *code = hnsw_copy_code(index, element);
-	const char	 *wrong = coder_check_code(&index->coder.codes,
-										   (VectorCode *) code);
+	HnswIndex		 *index = verify->index;
+	HnswCoder		 *coder = &index->coder;
+	MemoryContext	  old_context = MemoryContextSwitchTo(verify->context);
+	const VectorCode *code = load_code(verify, element);
+	const char		 *wrong = coder_check_code(&coder->codes, code);
 
 	if (wrong != NULL)
 		REPORT(verify, "The code of element %u is wrong: %s.", element, wrong);
-	verify->num_chunks += hnsw_code_source(index, element, code).chunks;
+	if (hnsw_codes_vary(coder->encoding))
+		verify->num_chunks +=
+			hnsw_code_source(index, element, (const HnswCode *) code).chunks;
+	if (coder->encoding.refinement != HNSW_REFINEMENT_NONE)
+	{
+		wrong = hnsw_check_refinement(coder, load_refinement(verify, element));
+		if (wrong != NULL)
+			REPORT(verify, "The refinement of element %u is wrong: %s.",
+				   element, wrong);
+	}
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(verify->context);
+}
+
+/* Does an element have the code of a value, and its refinement? */
+static bool
+has_code(Verify *verify, HnswElement element, const HnswCode *expected)
+{
+	const HnswCoder *coder = &verify->index->coder;
+	const char		*bytes = (const char *) expected;
+
+	return coder_codes_equal(&coder->codes, load_code(verify, element),
+							 (const VectorCode *) (bytes + coder->code_at)) &&
+		   (coder->encoding.refinement == HNSW_REFINEMENT_NONE ||
+			memcmp(load_refinement(verify, element),
+				   bytes + coder->refinement_at,
+				   coder->encoding.refinement_bytes) == 0);
 }
 
 static void
@@ -374,8 +419,7 @@ check_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 				"edges.",
 				row->element, ItemPointerGetBlockNumber(tid),
 				ItemPointerGetOffsetNumber(tid));
-		if (!hnsw_codes_equal(&index->coder,
-							  hnsw_copy_code(index, row->element), expected))
+		if (!has_code(verify, row->element, expected))
 			REPORT(verify, "Element %u has another code than row (%u,%u).",
 				   row->element, ItemPointerGetBlockNumber(tid),
 				   ItemPointerGetOffsetNumber(tid));

@@ -177,8 +177,7 @@ ivf_list_distance(const IvfListQuery *query, const VectorCode *centroid)
 		case CODE_BITS:
 			return coder_bits_distance(fine, (const uint8 *) query->point,
 									   (const uint8 *) centroid);
-		case CODE_FLOAT:
-		case CODE_SPARSE: /* never */
+		default: /* CODE_FLOAT */
 			break;
 	}
 	distance = query->by_inner_product

@@ -30,6 +30,9 @@ my @tables = (
 	{ name => 'duplicates', opclass => 'vector_l2_ops', dims => 3, rows => 30 },
 	{ name => 'star', opclass => 'vector_cosine_ops', dims => 24, rows => 0, with => 'm = 4, ef_construction = 16' },
 	{ name => 'norms', opclass => 'vector_ip_ops', dims => 5, rows => 200, with => 'm = 2, ef_construction = 8' },
+	# refinements: codes on one page, and values that go on from page to page
+	{ name => 'refined', kind => 'clusters', opclass => 'vector_ip_ops', dims => 48, rows => 100, with => 'm = 4, ef_construction = 8, code_bits = 2' },
+	{ name => 'valued', kind => 'clusters', opclass => 'vector_l2_ops', dims => 700, rows => 20, with => 'm = 4, ef_construction = 8, code_bits = 4, store_values' },
 	# codes of several pages, and codes that go on in overflow pages
 	{ name => 'wide', kind => 'uniform', type => 'halfvec', opclass => 'halfvec_l2_ops', dims => 8300, rows => 5, with => 'm = 4, ef_construction = 8' },
 	{ name => 'sparse', kind => 'clusters', type => 'sparsevec', opclass => 'sparsevec_ip_ops', dims => 150, rows => 50, with => 'm = 4, ef_construction = 8' });

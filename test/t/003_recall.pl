@@ -164,5 +164,31 @@ foreach my $opclass (sort keys %threshold)
 	agree($node, $t, "$opclass, built anew", 1);
 }
 
+# Codes of fewer bits, and values in the index: 0.996 or more are reached with 8, 4
+# and 2 bits here, 0.95 with 1; the thresholds lie 0.025 below that.
+my %coarse_threshold = (
+	'code_bits = 8, store_values' => 0.97,
+	'code_bits = 4' => 0.97,
+	'code_bits = 4, store_values' => 0.97,
+	'code_bits = 2' => 0.97,
+	'code_bits = 1' => 0.925);
+
+foreach my $options (sort keys %coarse_threshold)
+{
+	my $t = { name => 't', opclass => 'vector_cosine_ops', dims => DIMS };
+	my ($recall, $unordered);
+
+	$node->safe_psql('postgres', qq{
+		DROP TABLE IF EXISTS t;
+		CREATE TABLE t (id int, v vector(@{[DIMS]}));
+		INSERT INTO t SELECT * FROM rows WHERE id % 4 <> 0;
+		CREATE INDEX t_index ON t USING hnsw (v vector_cosine_ops) WITH ($options);
+		INSERT INTO t SELECT * FROM rows WHERE id % 4 = 0;});
+	($recall, $unordered) = measure('vector_cosine_ops', 1);
+	cmp_ok($recall, '>=', $coarse_threshold{$options}, "$options: recall $recall");
+	is($unordered, '0', "$options: all rows come by exact distance");
+	agree($node, $t, $options, 1);
+}
+
 $node->stop;
 done_testing();

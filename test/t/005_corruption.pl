@@ -31,7 +31,8 @@ my $node = new_node('corruption', conf => 'max_wal_size = 1GB');
 # The offsets are those of the tables in src/hnsw/hnsw_format.h.
 my %meta = (
 	magic => 0, version => 4, dimensions => 8, m => 12, ef_construction => 14, code_bytes => 16,
-	code_kind => 20, metric => 21, entry_point => 32, entry_level => 36, num_extents => 88);
+	code_kind => 20, metric => 21, entry_point => 32, entry_level => 36, num_extents => 88,
+	refinement_bytes => 92, refinement => 96, refinement_kind => 97);
 
 sub get_meta { my ($f, $field) = @_; return get($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L'); }
 sub put_meta { my ($f, $field, $value) = @_; put($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L', $value); return; }
@@ -41,8 +42,8 @@ sub put_meta { my ($f, $field, $value) = @_; put($f, CONTENT + $meta{$field}, $f
 sub put_supply { my ($f, $supply, $field, $value) = @_; put($f, CONTENT + 40 + 16 * $supply + 4 * $field, 'L', $value); return; }
 
 # field 0 first, 1 elements, 2 row_pages, 3 overflow_pages, 4 start
-sub get_extent { my ($f, $i, $field) = @_; return get($f, CONTENT + 96 + 20 * $i + 4 * $field, 'L'); }
-sub put_extent { my ($f, $i, $field, $value) = @_; put($f, CONTENT + 96 + 20 * $i + 4 * $field, 'L', $value); return; }
+sub get_extent { my ($f, $i, $field) = @_; return get($f, CONTENT + 104 + 20 * $i + 4 * $field, 'L'); }
+sub put_extent { my ($f, $i, $field, $value) = @_; put($f, CONTENT + 104 + 20 * $i + 4 * $field, 'L', $value); return; }
 
 sub per_page { my ($slot_bytes) = @_; return int((BLOCK - CONTENT) / $slot_bytes); }
 sub pages { my ($slots, $per_page) = @_; return int(($slots + $per_page - 1) / $per_page); }
@@ -65,7 +66,8 @@ sub layout
 	$l{lists} = $l{rows} + get_extent($f, $i, 2);
 	$l{uppers} = $l{lists} + pages($elements, per_page($l{list_bytes}));
 	$l{codes} = $l{uppers} + pages($uppers, per_page($l{upper_bytes}));
-	$l{overflow} = $l{codes} + pages($elements, per_page($l{code_bytes}));
+	$l{refinements} = $l{codes} + pages($elements, per_page($l{code_bytes}));
+	$l{overflow} = $l{refinements} + ($f->{refinement_bytes} ? pages($elements, per_page($f->{refinement_bytes})) : 0);
 	$l{end} = $l{overflow} + get_extent($f, $i, 3);
 	$l{first} = get_extent($f, $i, 0);
 	$l{first_row} = $l{first} + pages($elements, per_page($l{entry_bytes})) * per_page($l{entry_bytes});
@@ -82,6 +84,8 @@ sub list_at { my ($f, $n) = @_; my $l = layout($f, 0); my $p = per_page($l->{lis
 	return slot_at($l->{lists} + int($n / $p), $l->{list_bytes}, $n % $p); }
 sub code_at { my ($f, $n) = @_; my $l = layout($f, 0); my $p = per_page($l->{code_bytes});
 	return slot_at($l->{codes} + int($n / $p), $l->{code_bytes}, $n % $p); }
+sub refinement_at { my ($f, $n) = @_; my $l = layout($f, 0); my $p = per_page($f->{refinement_bytes});
+	return slot_at($l->{refinements} + int($n / $p), $f->{refinement_bytes}, $n % $p); }
 
 # The element with the chain, and its first further row.
 sub chain
@@ -102,7 +106,7 @@ sub each_extent { my ($f, $array, $do) = @_;
 	foreach my $i (0 .. get_meta($f, 'num_extents') - 1)
 	{
 		my $l = layout($f, $i);
-		my %end = (entries => 'rows', rows => 'lists', lists => 'uppers', uppers => 'codes', codes => 'overflow', overflow => 'end');
+		my %end = (entries => 'rows', rows => 'lists', lists => 'uppers', uppers => 'codes', codes => 'refinements', refinements => 'overflow', overflow => 'end');
 		next if $end{$array} && $l->{$array} == $l->{ $end{$array} };
 		$do->($f, $l->{$array});
 	}
@@ -257,6 +261,22 @@ my @sparse_cases = (
 	[ 'codes: NaN', for_all($slots, sub { put($_[0], $_[1] + 20, 'L', 0x7FC00000); put($_[0], $_[1] + 56, 'L6', (0x7FC00000) x 6) }) ]);
 push @sparse_cases, [ "random bytes $_", sub { random_anywhere($_[0], 4000) } ] foreach 1 .. 4;
 
+# Indexes with a refinement, an 8-bit code or the value.
+my $refinements = sub { my ($f) = @_; return map { refinement_at($f, $_) } 0 .. 299 };
+my @refined_cases = (
+	[ 'nothing', sub { } ],
+	[ 'refinement_bytes', sub { put_meta($_[0], 'refinement_bytes', 20) }, $FAILS ],
+	[ 'refinement_bytes huge', sub { put_meta($_[0], 'refinement_bytes', 0xFFFFFFF0) }, $FAILS ],
+	[ 'no refinement', sub { put($_[0], CONTENT + $meta{refinement}, 'C', 0) }, $FAILS ],
+	[ 'other refinement', sub { put($_[0], CONTENT + $meta{refinement}, 'C', 3 - get($_[0], CONTENT + $meta{refinement}, 'C')) }, $FAILS ],
+	[ 'refinement unknown', sub { put($_[0], CONTENT + $meta{refinement}, 'C', 77) }, $FAILS ],
+	[ 'code kind of 8 bits', sub { put($_[0], CONTENT + $meta{code_kind}, 'C', 1) }, $FAILS ],
+	array_cases('refinements'),
+	[ 'refinements: NaN', for_all($refinements, sub { put($_[0], $_[1], 'L5', (0x7FC00000) x 5) }) ],
+	[ 'refinements: all ones', for_all($refinements, sub { put($_[0], $_[1], 'L5', (0xFFFFFFFF) x 5) }) ],
+	[ 'codes: all ones', for_all($slots, sub { put($_[0], $_[1], 'L5', (0xFFFFFFFF) x 5) }) ]);
+push @refined_cases, [ "random bytes $_", sub { random_anywhere($_[0], 4000) } ] foreach 1 .. 2;
+
 # ------------------------------------------------------------------------
 # The test
 # ------------------------------------------------------------------------
@@ -274,6 +294,14 @@ foreach my $case (@sparse_cases)
 	$case->[0] = "sparse: $case->[0]";
 }
 push @cases, @sparse_cases;
+foreach my $with ('code_bits = 2', 'code_bits = 1, store_values')
+{
+	foreach my $case (@refined_cases)
+	{
+		push @cases, [ "$with: $case->[0]", $case->[1], $case->[2],
+			{ name => 'r' . ++$number, dims => DIMS, opclass => 'vector_l2_ops', source => 'source', with => $with } ];
+	}
+}
 $node->safe_psql('postgres', qq{
 CREATE TABLE source AS SELECT n AS id,
 	make_vector('clusters', CASE WHEN n % 30 = 0 THEN 30 ELSE n END, @{[DIMS]}, $seed)::vector(@{[DIMS]}) AS v
@@ -281,15 +309,15 @@ CREATE TABLE source AS SELECT n AS id,
 CREATE TABLE sparse_source AS SELECT id,
 	CASE WHEN id % 6 = 0 THEN v ELSE subvector(v, 1, 8) || array_fill(0::real, ARRAY[@{[DIMS - 8]}])::vector END::sparsevec(@{[DIMS]}) AS v
 	FROM source;
-CREATE PROCEDURE make_case(name text, source text, opclass text) LANGUAGE plpgsql AS \$\$
+CREATE PROCEDURE make_case(name text, source text, opclass text, options text) LANGUAGE plpgsql AS \$\$
 BEGIN
 	EXECUTE format('CREATE TABLE %I (LIKE %I)', name, source);
 	EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE id <= @{[ROWS / 2]}', name, source);
 	EXECUTE format('CREATE INDEX %I ON %I USING hnsw (v %s)
-		WITH (m = @{[M]}, ef_construction = 16)', name || '_index', name, opclass);
+		WITH (m = @{[M]}, ef_construction = 16%s)', name || '_index', name, opclass, options);
 	EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE id BETWEEN @{[ROWS / 2]} + 1 AND @{[ROWS]}', name, source);
 END\$\$;});
-$node->safe_psql('postgres', join '', map { "CALL make_case('$_->[3]{name}', '$_->[3]{source}', '$_->[3]{opclass}');" } @cases);
+$node->safe_psql('postgres', join '', map { "CALL make_case('$_->[3]{name}', '$_->[3]{source}', '$_->[3]{opclass}', '" . ($_->[3]{with} ? ", $_->[3]{with}" : '') . "');" } @cases);
 
 # What users do with a table.
 my @statements = (
@@ -311,6 +339,7 @@ sub check_file
 	my ($f, $case) = @_;
 
 	$f->{code_bytes} = get_meta($f, 'code_bytes');
+	$f->{refinement_bytes} = get_meta($f, 'refinement_bytes');
 	is(join(' ', get_meta($f, 'magic'), get_meta($f, 'm'), get_meta($f, 'dimensions'), get_meta($f, 'num_extents') > 2 ? 'extents' : ''),
 		join(' ', 0x48565831, M, DIMS, 'extents'), 'the file is as this test expects') if $case == $cases[0];
 	return;

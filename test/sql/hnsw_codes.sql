@@ -1,0 +1,190 @@
+-- codes of fewer bits, and values in the index: the options code_bits and
+-- store_values
+\getenv input PG_ABS_SRCDIR
+\set helpers :input '/helpers/hnsw.sql'
+\i :helpers
+CREATE TABLE t (id int, v vector(40), h halfvec(40), b bit(40), s sparsevec(40), small vector(32));
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (code_bits = 3);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (code_bits = 0);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (code_bits = 'eight');
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (store_values = 2);
+CREATE INDEX ON t USING hnsw (v vector_l1_ops) WITH (code_bits = 4);
+CREATE INDEX ON t USING hnsw (b bit_hamming_ops) WITH (code_bits = 1);
+CREATE INDEX ON t USING hnsw (s sparsevec_l2_ops) WITH (code_bits = 2);
+CREATE INDEX ON t USING hnsw (b bit_jaccard_ops) WITH (store_values);
+CREATE INDEX ON t USING hnsw (s sparsevec_ip_ops) WITH (store_values);
+CREATE INDEX ON t USING hnsw (b bit_hamming_ops) WITH (code_bits = 8, store_values = off);
+CREATE UNLOGGED TABLE unlogged_t (v vector(40));
+CREATE INDEX ON unlogged_t USING hnsw (v vector_l1_ops) WITH (code_bits = 1);
+CREATE INDEX ON unlogged_t USING hnsw (v vector_l2_ops) WITH (code_bits = 1, store_values);
+
+-- Exact order for each metric and option, if candidates are all rows: of an
+-- index that was built, has grown, and was vacuumed.
+CREATE TABLE cases AS
+SELECT row_number() OVER (ORDER BY type, op, bits DESC, stored) AS n, type, name, op, bits, stored
+FROM unnest('{vector,halfvec}'::text[]) type,
+	 (VALUES ('l2', '<->'), ('ip', '<#>'), ('cosine', '<=>'), ('l1', '<+>')) m (name, op),
+	 unnest('{8,4,2,1}'::int[]) bits, unnest('{f,t}'::bool[]) stored
+WHERE (bits < 8 OR stored) AND (bits = 8 OR name <> 'l1');
+-- clusters, with a few equal rows
+CREATE FUNCTION rows(first int, last int) RETURNS TABLE (id int, v vector) LANGUAGE sql AS
+$$SELECT i, noise_vector(i % 13, 40, 31) + noise_vector(i % 290, 40, 32) FROM generate_series(first, last) i$$;
+DO $$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT * FROM cases LOOP
+		EXECUTE format('CREATE TABLE c%s (id int, v %s(40))', c.n, c.type);
+		EXECUTE format('INSERT INTO c%s SELECT * FROM rows(1, 200)', c.n);
+		EXECUTE format('CREATE INDEX c%1$s_v ON c%1$s USING hnsw (v %2$s_%3$s_ops) WITH (m = 6, ef_construction = 20, code_bits = %4$s, store_values = %5$s)',
+					   c.n, c.type, c.name, c.bits, c.stored);
+		EXECUTE format('INSERT INTO c%s SELECT * FROM rows(201, 300)', c.n);
+	END LOOP;
+END$$;
+SET hnsw.ef_search = 400;
+-- rows of equal vectors come in any order
+CREATE FUNCTION same_distances(tab text, op text, type text) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE
+	query text := format('SELECT array_agg(d) FROM (SELECT v %s $1::%s AS d FROM %s ORDER BY 1 LIMIT 150) x', op, type, tab);
+	by_index float8[];
+	by_sort float8[];
+BEGIN
+	FOR i IN 1 .. 3 LOOP
+		PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true);
+		IF i = 1 AND scans(format('SELECT v FROM %s ORDER BY v %s %L LIMIT 1', tab, op, noise_vector(1, 40, 33))) <> tab || '_v' THEN
+			RETURN NULL;
+		END IF;
+		EXECUTE query INTO by_index USING noise_vector(i, 40, 33)::text;
+		PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'off', true);
+		EXECUTE query INTO by_sort USING noise_vector(i, 40, 33)::text;
+		IF by_index IS DISTINCT FROM by_sort THEN
+			RETURN false;
+		END IF;
+	END LOOP;
+	RETURN true;
+END$$;
+CREATE FUNCTION wrong() RETURNS TABLE (type text, op text, bits int, stored bool) LANGUAGE sql AS
+$$SELECT type, op, bits, stored FROM cases WHERE same_distances('c' || n, op, type) IS NOT TRUE$$;
+SELECT count(*), count(hnsw_verify(('c' || n || '_v')::regclass)::text) FROM cases;
+SELECT * FROM wrong();
+DO $$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT * FROM cases LOOP
+		EXECUTE format('DELETE FROM c%s WHERE id %% 3 <> 1', c.n);
+	END LOOP;
+END$$;
+\set ECHO none
+SELECT 'VACUUM c' || n FROM cases ORDER BY n \gexec
+\set ECHO all
+DO $$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT * FROM cases LOOP
+		EXECUTE format('INSERT INTO c%s SELECT * FROM rows(301, 400)', c.n);
+	END LOOP;
+END$$;
+SELECT count(*), count(hnsw_verify(('c' || n || '_v')::regclass)::text) FROM cases;
+SELECT * FROM wrong();
+RESET hnsw.ef_search;
+
+-- distances come from the index, rows beyond it from the heap: with values in
+-- the index nothing is read out of TOAST
+CREATE TABLE toasted (id int, v vector(600));
+ALTER TABLE toasted ALTER v SET STORAGE EXTERNAL;
+INSERT INTO toasted SELECT i, noise_vector(i, 600, 34) FROM generate_series(1, 60) i;
+CREATE INDEX toasted_v ON toasted USING hnsw (v vector_l2_ops);
+CREATE FUNCTION toast_reads(k int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	toast_index oid := (SELECT i.indexrelid FROM pg_class c JOIN pg_index i ON i.indrelid = c.reltoastrelid WHERE c.oid = 'toasted'::regclass);
+	before bigint := pg_stat_get_xact_numscans(toast_index);
+	q text := noise_vector(1000, 600, 34);
+BEGIN
+	SET LOCAL enable_seqscan = off;
+	EXECUTE format('SELECT count(*) FROM (SELECT id FROM toasted ORDER BY v <-> %L LIMIT %s) x', q, k);
+	RETURN pg_stat_get_xact_numscans(toast_index) - before;
+END$$;
+SELECT toast_reads(10) > 0 AS reads;
+-- an option takes effect when the index is built anew
+ALTER INDEX toasted_v SET (store_values = on);
+SELECT toast_reads(10) > 0 AS reads;
+REINDEX INDEX toasted_v;
+SELECT toast_reads(10);
+SELECT same_order('toasted', '<->', 600, 20, 3, 35);
+ALTER INDEX toasted_v SET (code_bits = 2);
+REINDEX INDEX toasted_v;
+SELECT toast_reads(10);
+SELECT same_order('toasted', '<->', 600, 20, 3, 35);
+SELECT hnsw_verify('toasted_v');
+SELECT pg_get_indexdef('toasted_v'::regclass);
+
+-- what is larger than a page goes on from page to page
+CREATE TABLE wide (id int, v vector(3001));
+INSERT INTO wide SELECT i, noise_vector(i, 3001, 36) FROM generate_series(1, 20) i;
+CREATE INDEX wide_v ON wide USING hnsw (v vector_cosine_ops) WITH (code_bits = 4, store_values);
+INSERT INTO wide SELECT i, noise_vector(i, 3001, 36) FROM generate_series(21, 40) i;
+SELECT hnsw_verify('wide_v');
+SELECT same_order('wide', '<=>', 3001, 20, 3, 37);
+DELETE FROM wide WHERE id % 2 = 0;
+VACUUM wide;
+INSERT INTO wide SELECT i, noise_vector(i, 3001, 36) FROM generate_series(41, 60) i;
+SELECT hnsw_verify('wide_v');
+SELECT same_order('wide', '<=>', 3001, 20, 3, 38);
+CREATE TABLE widest (id int, v vector(16000), h halfvec(16000));
+CREATE INDEX widest_v ON widest USING hnsw (v vector_ip_ops) WITH (code_bits = 1, store_values);
+CREATE INDEX widest_h ON widest USING hnsw (h halfvec_l2_ops) WITH (code_bits = 2);
+INSERT INTO widest SELECT i, noise_vector(i, 16000, 36), noise_vector(i, 16000, 36) FROM generate_series(1, 12) i;
+SELECT same_order('widest', '<#>', 16000, 10, 1, 37);
+REINDEX TABLE widest;
+SELECT same_order('widest', '<#>', 16000, 10, 1, 37);
+SELECT count(hnsw_verify(indexrelid)::text) FROM pg_index WHERE indrelid = 'widest'::regclass;
+
+-- integers: 8 bits hold them as they are, unlike fewer
+CREATE TABLE pixels (id int, v vector(64));
+INSERT INTO pixels SELECT i, (SELECT array_agg(round((noise(i * 64 + d, 39) + 0.5) * 255) ORDER BY d) FROM generate_series(1, 64) d)::real[] FROM generate_series(1, 500) i;
+CREATE INDEX pixels_v ON pixels USING hnsw (v vector_l2_ops) WITH (code_bits = 2);
+SELECT hnsw_verify('pixels_v');
+SET hnsw.ef_search = 500;
+SELECT recall('pixels', '<->', 64, 10, 5, 40);
+RESET hnsw.ef_search;
+
+-- few dimensions stay floats: nothing is gained by codes that take as much
+INSERT INTO t (id, small) SELECT i, noise_vector(i, 32, 41) FROM generate_series(1, 200) i;
+CREATE INDEX small_8 ON t USING hnsw (small vector_l2_ops);
+CREATE INDEX small_1 ON t USING hnsw (small vector_l2_ops) WITH (code_bits = 1);
+SELECT pg_relation_size('small_8') = pg_relation_size('small_1') AS same_size;
+
+-- in parts, and by workers: the same rows are found
+CREATE TABLE many (id int, v vector(48));
+INSERT INTO many SELECT i, noise_vector(i % 100, 48, 42) + noise_vector(i, 48, 43) FROM generate_series(1, 4000) i;
+SET client_min_messages = warning;
+SET maintenance_work_mem = '1MB';
+CREATE INDEX many_v ON many USING hnsw (v vector_l2_ops) WITH (code_bits = 4, store_values);
+RESET maintenance_work_mem;
+RESET client_min_messages;
+SELECT hnsw_verify('many_v');
+-- thresholds as in hnsw_recall
+SELECT recall('many', '<->', 48, 10, 25, 44) >= 0.85 AS enough;
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_maintenance_workers = 2;
+ALTER INDEX many_v SET (code_bits = 2, store_values = off);
+REINDEX INDEX many_v;
+RESET max_parallel_maintenance_workers;
+RESET min_parallel_table_scan_size;
+SELECT hnsw_verify('many_v');
+SELECT recall('many', '<->', 48, 10, 25, 44) >= 0.85 AS enough;
+SET hnsw.ef_search = 200;
+SELECT recall('many', '<->', 48, 10, 25, 44) >= 0.96 AS enough;
+RESET hnsw.ef_search;
+
+-- a query without a direction, and a scan that goes on: it finds the rows far
+-- away, too, though what is kept for the order comes late
+SET enable_seqscan = off;
+SELECT count(*) FROM (SELECT id FROM many ORDER BY v <-> NULL LIMIT 10) x;
+SET hnsw.iterative_scan = strict_order;
+SELECT count(*) >= 25 AS enough, bool_and(ordered) AS ordered FROM (SELECT d >= lag(d, 1, d) OVER () AS ordered
+	FROM (SELECT v <-> noise_vector(7, 48, 44) AS d FROM many WHERE id % 50 = 7 ORDER BY 1 LIMIT 30) x) y;
+SET client_min_messages = warning;
+DROP SCHEMA hnsw_test CASCADE;
