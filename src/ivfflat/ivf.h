@@ -216,6 +216,7 @@ typedef struct IvfEntry
 	ItemPointerData	  tid;
 	const VectorCode *code;
 	const char		 *point; /* only if there are coarse codes */
+	float			  loss;	 /* how far the point may be from the vector */
 } IvfEntry;
 
 /*

@@ -444,6 +444,7 @@ flush_batch(Loader *loader)
 			(const VectorCode *) (loader->codes +
 								  (Size) index->coder.code_bytes * row);
 		entries[i].point = loader->points + index->coder.point_bytes * row;
+		entries[i].loss = 0;
 	}
 	for (uint32 i = 0, n; i < loader->count; i += n)
 	{

@@ -52,13 +52,27 @@ extern void ivf_encode_centroid(const IvfCoder *coder, const char *point,
 extern void ivf_decode_centroid(const IvfCoder *coder, const VectorCode *code,
 								char *point);
 
-/* Put the coarse code of a point relative to a centroid into a lane. */
+/*
+ * Put the coarse code of a point relative to a centroid into a lane.  loss: how
+ * far the point may be from the vector's.
+ */
 static inline void
 ivf_coarse_encode(const IvfCoder *coder, const char *centroid,
-				  const char *point, char *block, uint32 lane)
+				  const char *point, float loss, char *block, uint32 lane)
 {
 	rabitq_set(coder->coarse_metric, (const float *) point,
 			   (const float *) centroid, coder->fine.dimensions, block, lane);
+	if (loss > 0)
+		rabitq_doubt(coder->coarse_metric, block, lane, loss);
+}
+
+/* How far what ivf_decode makes of a code may be from the vector. */
+static inline float
+ivf_decoding_loss(const IvfCoder *coder, const VectorCode *code)
+{
+	return coder->fine.encoding.kind == CODE_SQ8
+			   ? ((const Sq8Code *) code)->residual
+			   : 0;
 }
 
 /*

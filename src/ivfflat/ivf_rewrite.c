@@ -163,7 +163,9 @@ add_copied(Rewrite *rewrite, uint32 first)
 	for (uint32 i = first; i < copy->count; i++)
 	{
 		IvfEntry entry = {copy->tids[i], ivf_copied_code(index, copy, i),
-						  rewrite->point};
+						  rewrite->point,
+						  ivf_decoding_loss(&index->coder,
+											ivf_copied_code(index, copy, i))};
 		Part	*part = &rewrite->parts[0];
 
 		if (!ItemPointerIsValid(&entry.tid))

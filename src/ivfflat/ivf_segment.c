@@ -417,8 +417,8 @@ write_lanes(IvfIndex *index, const char *centroid, char *block, uint32 lane,
 			const IvfEntry *entries, uint32 count)
 {
 	for (uint32 i = 0; i < count; i++)
-		ivf_coarse_encode(&index->coder, centroid, entries[i].point, block,
-						  lane + i);
+		ivf_coarse_encode(&index->coder, centroid, entries[i].point,
+						  entries[i].loss, block, lane + i);
 }
 
 /* Coarse codes; first_page is the image of the segment's first page. */

@@ -48,8 +48,14 @@
 /* Centroids below have no direction to speak of. */
 #define MIN_SQUARE 1e-30
 
-/* Of a lane whose norm is above MAX_NORM. */
+/* Of a lane whose norm is above MAX_NORM, or not known well enough. */
 #define UNKNOWN_NORM (-FLT_MAX)
+
+/*
+ * A loss has any direction, as errors of signs do, which are about 0.75 of the
+ * norm: one of a fourth adds a twentieth to their standard deviation.
+ */
+#define NORM_PER_LOSS 4
 
 /* Dimensions that are encoded together. */
 #define CHUNK_DIMS 1024
@@ -148,6 +154,19 @@ rabitq_set(RabitqMetric metric, const float *x, const float *centroid,
 	}
 	if (factors.shift != NULL)
 		*factors.shift = (float) dot;
+}
+
+void
+rabitq_doubt(RabitqMetric metric, void *block, uint32 lane, float loss)
+{
+	Factors factors = lane_factors(metric, block, lane);
+
+	if (*factors.norm >= loss * NORM_PER_LOSS)
+		return;
+	*factors.norm = UNKNOWN_NORM;
+	*factors.scale = 0;
+	if (factors.shift != NULL)
+		*factors.shift = 0;
 }
 
 static inline void

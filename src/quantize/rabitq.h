@@ -80,6 +80,14 @@ extern void rabitq_set(RabitqMetric metric, const float *x,
 					   const float *centroid, uint32 dim, void *block,
 					   uint32 lane);
 
+/*
+ * The x of a lane just made was off by as much as `loss`: where that is no
+ * small part of x - centroid, nothing is known of the vector that was meant.
+ * Elsewhere errors of signs leave room enough for it.
+ */
+extern void rabitq_doubt(RabitqMetric metric, void *block, uint32 lane,
+						 float loss);
+
 /* Copy a lane of one block to one of another, of the same centroid. */
 extern void rabitq_copy(RabitqMetric metric, uint32 dim, const void *from,
 						uint32 from_lane, void *to, uint32 to_lane);

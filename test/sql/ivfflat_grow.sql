@@ -50,6 +50,23 @@ TRUNCATE t;
 INSERT INTO t SELECT i, array_fill(1, ARRAY[80])::vector FROM generate_series(1, 2000) i;
 SELECT count(*), count(DISTINCT id) FROM unnest(nearest('t', '<->', clustered(1, 80), 10000, true)) id;
 
+-- lists of equal rows that were written anew give them in the exact order
+CREATE TABLE equal (id int, v vector(64));
+CREATE INDEX equal_l2 ON equal USING ivfflat (v vector_l2_ops);
+CREATE INDEX equal_ip ON equal USING ivfflat (v vector_ip_ops);
+INSERT INTO equal SELECT i, noise_vector(i % 8, 64, 31) FROM generate_series(1, 4000) i;
+DELETE FROM equal WHERE id % 3 = 0;
+VACUUM equal;
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT count(*) FROM generate_series(1, 100) q, noise_vector(q, 64, 32) query, LATERAL
+	(SELECT d < lag(d) OVER () AS less FROM (SELECT v <-> query AS d FROM equal ORDER BY v <-> query) x) y WHERE less;
+SELECT count(*) FROM generate_series(1, 100) q, noise_vector(q, 64, 32) query, LATERAL
+	(SELECT d < lag(d) OVER () AS less FROM (SELECT v <#> query AS d FROM equal ORDER BY v <#> query) x) y WHERE less;
+SELECT ivfflat_verify('equal_l2'), ivfflat_verify('equal_ip');
+RESET enable_seqscan;
+RESET enable_sort;
+
 -- bits
 CREATE TABLE bits (id int, v bit(64));
 CREATE INDEX bits_v ON bits USING ivfflat (v bit_hamming_ops);
