@@ -25,7 +25,8 @@ my @tables = (
 	{ name => 'clusters', opclass => 'vector_l2_ops', dims => 16, rows => 600 },
 	{ name => 'duplicates', opclass => 'vector_cosine_ops', dims => 3, rows => 40 },
 	{ name => 'uniform', opclass => 'vector_l1_ops', dims => 6, rows => 0, with => 'm = 4, ef_construction = 16' },
-	{ name => 'norms', opclass => 'vector_ip_ops', dims => 5, rows => 150, with => 'm = 8, ef_construction = 32' });
+	{ name => 'norms', opclass => 'vector_ip_ops', dims => 5, rows => 150, with => 'm = 8, ef_construction = 32' },
+	{ name => 'star', opclass => 'vector_l2_ops', dims => 70, rows => 100, am => 'ivfflat' });
 
 sub rows
 {
@@ -72,7 +73,7 @@ foreach my $t (@tables)
 
 	$primary->safe_psql('postgres', qq{CREATE TABLE $t->{name} (id int, v vector($t->{dims}));
 		@{[ rows($t, 1, $t->{rows}) ]}
-		CREATE INDEX $t->{name}_index ON $t->{name} USING hnsw (v $t->{opclass}) $with;});
+		CREATE INDEX $t->{name}_index ON $t->{name} USING @{[ $t->{am} // 'hnsw' ]} (v $t->{opclass}) $with;});
 }
 $primary->backup('base');
 $standby = PostgreSQL::Test::Cluster->new('standby');

@@ -22,7 +22,8 @@ wal_compression = on
 my @tables = (
 	{ name => 'clusters', opclass => 'vector_l2_ops', dims => 16, rows => 500 },
 	{ name => 'duplicates', opclass => 'vector_cosine_ops', dims => 3, rows => 60 },
-	{ name => 'star', opclass => 'vector_l2_ops', dims => 150, rows => 30, with => 'm = 4, ef_construction = 16' });
+	{ name => 'star', opclass => 'vector_l2_ops', dims => 150, rows => 30, with => 'm = 4, ef_construction = 16' },
+	{ name => 'uniform', opclass => 'vector_l2_ops', dims => 70, rows => 100, am => 'ivfflat' });
 
 $primary->safe_psql('postgres', make_indexed_table($_, $seed)) foreach @tables;
 $primary->safe_psql('postgres', 'CREATE SEQUENCE ids START 10000; CREATE TABLE happened (at timestamptz, what text)');
