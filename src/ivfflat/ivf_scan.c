@@ -531,6 +531,7 @@ read_list(IvfScan *so, const IvfListRef *list)
 {
 	uint32 number = list->head;
 	uint32 depth = 0;
+	bool   first = true;
 	bool   ours = prepare_list(so, list);
 
 	while (number != IVF_NONE && ours)
@@ -542,8 +543,9 @@ read_list(IvfScan *so, const IvfListRef *list)
 			const ReadSegment *segment = &so->segments[so->num_segments - 1];
 
 			/* each counts one less than the one before: even a damaged list ends */
-			if (number != list->head && segment->depth != depth - 1)
+			if (!first && segment->depth != depth - 1)
 				ivf_report_broken_list(so->index->rel, list->list);
+			first = false;
 			depth = segment->depth;
 			number = segment->next;
 		}
