@@ -23,24 +23,37 @@ max_parallel_maintenance_workers = 2
 min_parallel_table_scan_size = 0
 client_min_messages = warning
 });
-my $table = { name => 'clusters', opclass => 'vector_l2_ops', dims => 48 };
+my $clusters = { name => 'clusters', opclass => 'vector_l2_ops', dims => 48 };
+my $noise = { name => 'noise', opclass => 'vector_l2_ops', dims => 48, am => 'ivfflat' };
 
 $node->safe_psql(
 	'postgres', qq{
 	CREATE TABLE clusters (id int, v vector(48)) WITH (parallel_workers = 2);
-	INSERT INTO clusters SELECT n, make_vector('clusters', n % 5000, 48, $seed) FROM generate_series(1, 6000) n});
+	INSERT INTO clusters SELECT n, make_vector('clusters', n % 5000, 48, $seed) FROM generate_series(1, 6000) n;
+	CREATE TABLE noise (id int, v vector(48)) WITH (parallel_workers = 2);
+	SELECT setseed(@{[ $seed / 100000 ]});
+	INSERT INTO noise SELECT n, ARRAY(SELECT random() + 0 * n FROM generate_series(1, 48))::vector(48)
+		FROM generate_series(1, 20000) n;});
 
-# A slow build, so that something can happen meanwhile.
-my $create = 'CREATE INDEX clusters_index ON clusters USING hnsw (v vector_l2_ops) WITH (m = 24, ef_construction = 300)';
+# Slow builds, so that something can happen meanwhile.  The phase is the longest;
+# its counts go forward, unless it has several parts.
+my $graph = q{ON clusters USING hnsw (v vector_l2_ops) WITH (m = 24, ef_construction = 300)};
+my $lists = q{ON noise USING ivfflat (v vector_l2_ops) WITH (lists = 1500)};
+my @cases = (
+	{ what => $graph, table => $clusters, memory => '64MB', phase => 'building graph', forward => 1 },
+	{ what => $graph, table => $clusters, memory => '1MB', phase => 'building graph' },
+	{ what => $lists, table => $noise, memory => '64MB', phase => 'performing k-means' });
+
+sub create_sql { my ($case) = @_; return "CREATE INDEX $case->{table}{name}_index $case->{what}"; }
 
 sub start_build
 {
-	my ($memory) = @_;
+	my ($case) = @_;
 	my $build = { out => '', err => '' };
 
 	$build->{run} = IPC::Run::start(
 		[ $node->installed_command('psql'), '-X', '-q', '-d', $node->connstr('postgres'),
-			'-c', "SET maintenance_work_mem = '$memory'", '-c', $create ],
+			'-c', "SET maintenance_work_mem = '$case->{memory}'", '-c', create_sql($case) ],
 		'<', \undef, '>', \$build->{out}, '2>', \$build->{err},
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return $build;
@@ -59,7 +72,7 @@ sub pids
 	my ($what) = @_;
 
 	return split /\n/, $node->safe_psql('postgres', $what eq 'leader'
-		? q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%CREATE INDEX clusters%'
+		? q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX %'
 			AND backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()}
 		: q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'parallel worker'});
 }
@@ -75,13 +88,16 @@ sub leftovers
 
 my $nothing = leftovers();
 
-foreach my $memory ('64MB', '1MB')
+foreach my $case (@cases)
 {
+	my ($table, $memory) = @$case{qw(table memory)};
+	my $create = create_sql($case);
+	my $about = "$table->{name} with $memory";
 	my %phases;
 	my $saw_workers = 0;
 	my $backwards = 0;
 	my $started = time;
-	my $build = start_build($memory);
+	my $build = start_build($case);
 	my $duration;
 
 	while ($build->{run}->pumpable)
@@ -96,25 +112,24 @@ foreach my $memory ('64MB', '1MB')
 		my $last = $phases{$phase};
 
 		$phases{$phase} = $done if !defined $last || $done > $last;
-		# the graphs of upper levels are a phase of their own
-		$backwards++ if defined $last && $done < $last && $memory ne '1MB';
+		$backwards++ if defined $last && $done < $last;
 	}
-	ok(finish_build($build), "build with $memory");
+	ok(finish_build($build), "build of $about");
 	is($build->{err}, '', 'without a message');
 	$duration = time - $started;
 	ok($saw_workers, 'with workers');
-	cmp_ok($phases{'building index: building graph'} // 0, '>', 0, 'progress is reported');
-	is($backwards, 0, 'and goes forward');
-	agree($node, $table, "build with $memory", 1);
+	cmp_ok($phases{"building index: $case->{phase}"} // 0, '>', 0, 'progress is reported');
+	is($backwards, 0, 'and goes forward') if $case->{forward};
+	agree($node, $table, "build of $about", 1);
 	is(leftovers(), $nothing, 'nothing is left');
-	$node->safe_psql('postgres', 'DROP INDEX clusters_index');
+	$node->safe_psql('postgres', "DROP INDEX $table->{name}_index");
 
 	foreach my $how (qw(cancel leader worker cancel worker leader))
 	{
 		my $delay = rand($duration * 0.8);
 		my $ended = 0;
 
-		$build = start_build($memory);
+		$build = start_build($case);
 		sleep $delay;
 		foreach my $pid ($how eq 'worker' ? (pids('worker'))[0] : pids('leader'))
 		{
@@ -126,15 +141,15 @@ foreach my $memory ('64MB', '1MB')
 		my $complete = finish_build($build);
 
 		note "$how after $delay s: " . ($complete ? 'complete' : $build->{err});
-		ok($complete || $ended, "the build ends if told to ($how, $memory)");
+		ok($complete || $ended, "the build ends if told to ($how, $about)");
 		ok(wait_until(sub { pids('worker') == 0 && leftovers() eq $nothing }),
 			'nothing is left') or diag leftovers();
-		$node->safe_psql('postgres', 'DROP INDEX IF EXISTS clusters_index');
+		$node->safe_psql('postgres', "DROP INDEX IF EXISTS $table->{name}_index");
 	}
 
 	foreach my $how (qw(leader worker))
 	{
-		$build = start_build($memory);
+		$build = start_build($case);
 		wait_until(sub { pids('worker') > 0 });
 		sleep rand($duration * 0.5);
 		my ($pid) = pids($how);
@@ -150,12 +165,12 @@ foreach my $memory ('64MB', '1MB')
 		{
 			finish_build($build);
 		}
-		is(leftovers(), $nothing, "nothing is left after a crash ($how, $memory)");
-		$node->safe_psql('postgres', 'DROP INDEX IF EXISTS clusters_index');
+		is(leftovers(), $nothing, "nothing is left after a crash ($how, $about)");
+		$node->safe_psql('postgres', "DROP INDEX IF EXISTS $table->{name}_index");
 	}
 	$node->safe_psql('postgres', "SET maintenance_work_mem = '$memory'; $create");
-	agree($node, $table, "build with $memory after crashes", 1);
-	$node->safe_psql('postgres', 'DROP INDEX clusters_index');
+	agree($node, $table, "build of $about after crashes", 1);
+	$node->safe_psql('postgres', "DROP INDEX $table->{name}_index");
 }
 
 # Segments are files, so a limit of the size of files makes shared memory scarce.
@@ -172,10 +187,10 @@ SKIP:
 	my $offset = log_size($node);
 
 	# with so much memory one segment is larger than the limit
-	$node->safe_psql('postgres', "SET maintenance_work_mem = '8GB'; $create");
+	$node->safe_psql('postgres', "SET maintenance_work_mem = '8GB'; " . create_sql($cases[0]));
 	like(PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset),
 		qr/no shared memory for a build/, 'shared memory is short');
-	agree($node, $table, 'build with little shared memory', 1);
+	agree($node, $clusters, 'build with little shared memory', 1);
 	is(leftovers(), $nothing, 'nothing is left');
 }
 
