@@ -18,9 +18,10 @@ int	   hnsw_iterative_scan = HNSW_ITERATIVE_SCAN_OFF;
 int	   hnsw_max_scan_tuples = HNSW_DEFAULT_MAX_SCAN_TUPLES;
 double hnsw_scan_mem_multiplier = 1;
 
-int ivfflat_probes = 1;
-int ivfflat_iterative_scan = IVFFLAT_ITERATIVE_SCAN_OFF;
-int ivfflat_max_probes = IVFFLAT_MAX_PROBES;
+int	   ivfflat_probes = 1;
+double ivfflat_target_recall = 0;
+int	   ivfflat_iterative_scan = IVFFLAT_ITERATIVE_SCAN_OFF;
+int	   ivfflat_max_probes = IVFFLAT_MAX_PROBES;
 
 static const struct config_enum_entry ivfflat_iterative_scan_values[] = {
 	{"off", IVFFLAT_ITERATIVE_SCAN_OFF, false},
@@ -42,6 +43,14 @@ ivfflat_settings_init(void)
 		"More lists hold more of the nearest rows and take longer.",
 		&ivfflat_probes, 1, 1, IVFFLAT_MAX_PROBES, PGC_USERSET, 0, NULL, NULL,
 		NULL);
+
+	DefineCustomRealVariable(
+		"ivfflat.target_recall",
+		"Share of the nearest rows that scans of ivfflat indexes are to find.",
+		"They choose how many lists that takes, at least ivfflat.probes, "
+		"and read more of them when a query needs more rows; "
+		"0 leaves it to ivfflat.probes.",
+		&ivfflat_target_recall, 0, 0, 1, PGC_USERSET, 0, NULL, NULL, NULL);
 
 	DefineCustomEnumVariable(
 		"ivfflat.iterative_scan",

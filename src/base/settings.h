@@ -32,8 +32,11 @@ extern int hnsw_max_scan_tuples;
 /* hnsw.scan_mem_multiplier: memory of an iterative scan, in work_mem. */
 extern double hnsw_scan_mem_multiplier;
 
-/* ivfflat.probes: lists that a scan reads. */
+/* ivfflat.probes: lists that a scan reads, at least. */
 extern int ivfflat_probes;
+
+/* ivfflat.target_recall: if above 0, it reads as many as that takes. */
+extern double ivfflat_target_recall;
 
 #define IVFFLAT_MAX_PROBES 32768
 

@@ -67,13 +67,14 @@ typedef struct IvfIndex
 /* The parts of the metapage that change. */
 typedef struct IvfState
 {
-	uint32 num_lists;
-	uint32 epoch;
-	uint32 num_segments;
-	uint32 fresh_segment;
-	uint32 used_segments;
-	uint32 num_directory;
-	uint32 directory[IVF_MAX_DIRECTORY];
+	uint32	  num_lists;
+	uint32	  epoch;
+	uint32	  num_segments;
+	uint32	  fresh_segment;
+	uint32	  used_segments;
+	uint32	  num_directory;
+	IvfTuning tuning;
+	uint32	  directory[IVF_MAX_DIRECTORY];
 } IvfState;
 
 extern IvfIndex *ivf_open(Relation rel);
@@ -385,6 +386,33 @@ typedef struct IvfTrainHelper
 
 extern void ivf_train_help(IvfTrainHelper *helper, IvfTrainShared *shared);
 extern void ivf_train_help_end(IvfTrainHelper *helper);
+
+/* ivf_tune.c */
+
+/*
+ * Measure how far scans must read, and note it in the metapage, unless little has
+ * changed since that was done last.  entries: how many there are.
+ */
+extern void ivf_tune(IvfIndex *index, uint64 entries);
+
+/*
+ * How far that recall takes a scan: lists up to that gap, or if that has not
+ * been measured yet, so many; and how many lists it is, on average.
+ */
+typedef struct IvfReach
+{
+	double gap;
+	double probes;
+	bool   measured;
+} IvfReach;
+
+/*
+ * The recall is that of the ten nearest; who wants more rows is to have so many
+ * entries read for each of them.
+ */
+#define IVF_ENTRIES_PER_ROW 8
+
+extern IvfReach ivf_reach(const IvfState *state, double recall);
 
 /* ivf_build.c */
 extern IndexBuildResult *ivf_build(Relation heap, Relation index,

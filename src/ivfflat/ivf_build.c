@@ -695,6 +695,7 @@ ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 	if (team != NULL)
 		parallel_build_end(team);
 	note_written_entries(index);
+	ivf_tune(index, (uint64) result->index_tuples);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
 	if (RelationNeedsWAL(rel))

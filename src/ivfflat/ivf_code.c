@@ -123,15 +123,30 @@ ivf_decode_centroid(const IvfCoder *coder, const VectorCode *code, char *point)
 		coder_decode(&coder->fine, code, (float *) point);
 }
 
+/* All but the code of the point. */
+static void
+init_list_query(IvfListQuery *query, const IvfCoder *coder, const char *point,
+				bool for_scan)
+{
+	const float *floats = (const float *) point;
+
+	query->coder = coder;
+	query->by_inner_product = for_scan &&
+							  coder->fine.opclass.metric == METRIC_IP;
+	query->point = point;
+	query->norm = 0;
+	if (query->by_inner_product)
+		query->norm = sqrt(
+			distance_kernels->dot_f32(floats, floats, coder->fine.dimensions));
+}
+
 void
 ivf_list_query_init(IvfListQuery *query, const IvfCoder *coder,
 					const char *point, bool for_scan)
 {
 	const VectorCoder *fine = &coder->fine;
 
-	query->coder = coder;
-	query->by_inner_product = for_scan && fine->opclass.metric == METRIC_IP;
-	query->point = point;
+	init_list_query(query, coder, point, for_scan);
 	if (fine->encoding.kind == CODE_SQ8)
 		sq8_prepare_query(query->by_inner_product ? SQ8_IP : SQ8_L2,
 						  (const float *) point, fine->dimensions,
@@ -150,9 +165,7 @@ ivf_query_init(IvfCoder *coder, const void *value, CoderQuery *query,
 		coder->fine.encoding.kind == CODE_SQ8)
 	{
 		/* list space is that of the codes */
-		list_query->coder = coder;
-		list_query->by_inner_product = coder->fine.metric == SQ8_IP;
-		list_query->point = (const char *) query->floats;
+		init_list_query(list_query, coder, (const char *) query->floats, true);
 		list_query->sq8 = query->sq8;
 		return;
 	}
@@ -184,4 +197,17 @@ ivf_list_distance(const IvfListQuery *query, const VectorCode *centroid)
 				   ? -distance_kernels->dot_f32(a, b, fine->dimensions)
 				   : distance_kernels->l2sq_f32(a, b, fine->dimensions);
 	return isnan(distance) ? FLT_MAX : Max(Min(distance, FLT_MAX), -FLT_MAX);
+}
+
+double
+ivf_list_gap(const IvfListQuery *query, float nearest, float distance)
+{
+	double gap = (double) distance - nearest;
+
+	if (query->by_inner_product)
+		return query->norm > 0 ? gap / query->norm : 0;
+	/* those of floats are squares */
+	if (query->coder->fine.encoding.kind == CODE_FLOAT)
+		return sqrt(Max(distance, 0)) - sqrt(Max(nearest, 0));
+	return gap;
 }

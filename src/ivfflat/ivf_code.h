@@ -84,6 +84,7 @@ typedef struct IvfListQuery
 	const IvfCoder *coder;
 	bool			by_inner_product;
 	const char	   *point;
+	double			norm; /* of the point; only by_inner_product */
 	Sq8Query		sq8;
 } IvfListQuery;
 
@@ -101,5 +102,12 @@ extern void ivf_query_init(IvfCoder *coder, const void *value,
 /* Smaller is nearer.  Never NaN. */
 extern float ivf_list_distance(const IvfListQuery *query,
 							   const VectorCode	  *centroid);
+
+/*
+ * How much farther a list is than the nearest one: the difference of their
+ * distances.  Of inner products, as if the query had length 1.
+ */
+extern double ivf_list_gap(const IvfListQuery *query, float nearest,
+						   float distance);
 
 #endif /* IVF_CODE_H */

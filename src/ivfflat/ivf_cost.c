@@ -57,6 +57,7 @@ typedef struct CostModel
 	double list_pages;	/* of the directory */
 	double first_pages; /* of the segments of a list */
 	double fine_pages;
+	double probes; /* that a scan reads at first */
 	bool   coarse;
 	Cost   score; /* of a code */
 	Cost   coarse_score;
@@ -79,6 +80,7 @@ cost_model_init(CostModel *model, IndexPath *path)
 	model->tuples = Max(info->tuples, 1);
 	model->pages = Max(info->pages, 1);
 	model->lists = ivf_lists_for_rows(0, model->tuples);
+	model->probes = ivfflat_probes;
 	model->coarse = false;
 	ivf_geometry_init(&geometry, sizeof(float), 0);
 	if (!info->hypothetical)
@@ -96,6 +98,10 @@ cost_model_init(CostModel *model, IndexPath *path)
 		index = ivf_open(rel);
 		ivf_read_state(index, &state);
 		model->lists = Max(state.num_lists, 1);
+		if (ivfflat_target_recall > 0)
+			model->probes = Max(
+				model->probes,
+				ivf_reach(&state, ivfflat_target_recall).probes);
 		model->coarse = index->coder.coarse;
 		geometry = index->geometry;
 		dimensions = index->dimensions;
@@ -147,18 +153,20 @@ search_cost(const CostModel *model, double probes, double *pages)
 /*
  * The whole scan up to the row number `rows`.  When the scan does not iterate,
  * rows beyond those of ivfflat.probes lists take a new query with a higher
- * setting.  Trying twice as many until it is enough doubles the cost, which is
+ * setting (unless there is a target recall).  Trying twice as many until it is enough doubles the cost, which is
  * what makes other plans better that find all rows of a selective filter.
  */
 static Cost
 scan_cost(const CostModel *model, double rows, double *pages)
 {
-	double probes = Min(ivfflat_probes, model->lists);
-	double needed = Min(ceil(rows / Max(model->entries, 1)), model->lists);
+	double probes = Min(model->probes, model->lists);
+	double entries = rows *
+					 (ivfflat_target_recall > 0 ? IVF_ENTRIES_PER_ROW : 1);
+	double needed = Min(ceil(entries / Max(model->entries, 1)), model->lists);
 	Cost   cost = search_cost(model, Max(probes, needed), pages) +
 				Min(rows + RERANKED_AHEAD, model->tuples) * model->rerank;
 
-	if (needed > probes &&
+	if (needed > probes && ivfflat_target_recall == 0 &&
 		ivfflat_iterative_scan == IVFFLAT_ITERATIVE_SCAN_OFF)
 		cost *= 2;
 	return cost;

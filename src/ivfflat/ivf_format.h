@@ -14,7 +14,7 @@
 #include "storage/itemptr.h"
 
 #define IVF_MAGIC		   0x46565831 /* "1XVF" */
-#define IVF_FORMAT_VERSION 1
+#define IVF_FORMAT_VERSION 2
 #define IVF_META_BLKNO	   0
 
 /* Segments and lists have numbers; nothing has this one. */
@@ -131,6 +131,32 @@ StaticAssertDecl(sizeof(IvfList) == 16, "on-disk format");
 #define IVF_MAX_BITS	   64000
 
 /*
+ * How far scans must read for a recall, as it was measured (ivf_tune.c).  The
+ * gap of a list is how much farther it is than the nearest one, in the unit of
+ * ivf_list_gap; for each of some recalls there is the gap up to
+ * which lists are to be read, and how many these are on average.
+ *
+ *	OFFSET	SIZE	DESCRIPTION
+ *	0		8		entries of the index then
+ *	8		4		lists then, or 0 if nothing has been measured
+ *	12		4		0
+ *	16		48		gaps, float, ascending
+ *	64		48		numbers of lists, float, ascending
+ */
+#define IVF_TUNED_RECALLS 12
+
+typedef struct IvfTuning
+{
+	uint64 entries;
+	uint32 lists;
+	uint32 unused;
+	float  gaps[IVF_TUNED_RECALLS];
+	float  probes[IVF_TUNED_RECALLS];
+} IvfTuning;
+
+StaticAssertDecl(sizeof(IvfTuning) == 112, "on-disk format");
+
+/*
  * The metapage's contents.
  *
  *	OFFSET	SIZE	DESCRIPTION
@@ -152,32 +178,35 @@ StaticAssertDecl(sizeof(IvfList) == 16, "on-disk format");
  *	52		4		head of the list of free segments, or IVF_NONE
  *	56		4		segments in lists
  *	60		4		segments of the directory
- *	64		4 * n	their numbers
+ *	64		112		IvfTuning
+ *	176		4 * n	numbers of the segments of the directory
  */
 typedef struct IvfMetaPageData
 {
-	uint32 magic;
-	uint32 format_version;
-	uint32 dimensions;
-	uint32 code_bytes;
-	uint8  code_kind;
-	uint8  metric;
-	uint8  rotated;
-	uint8  coarse;
-	uint32 lists_option;
-	uint64 seed;
-	uint32 num_lists;
-	uint32 next_version;
-	uint32 epoch;
-	uint32 num_segments;
-	uint32 fresh_segment;
-	uint32 free_head;
-	uint32 used_segments;
-	uint32 num_directory;
-	uint32 directory[FLEXIBLE_ARRAY_MEMBER];
+	uint32	  magic;
+	uint32	  format_version;
+	uint32	  dimensions;
+	uint32	  code_bytes;
+	uint8	  code_kind;
+	uint8	  metric;
+	uint8	  rotated;
+	uint8	  coarse;
+	uint32	  lists_option;
+	uint64	  seed;
+	uint32	  num_lists;
+	uint32	  next_version;
+	uint32	  epoch;
+	uint32	  num_segments;
+	uint32	  fresh_segment;
+	uint32	  free_head;
+	uint32	  used_segments;
+	uint32	  num_directory;
+	IvfTuning tuning;
+	uint32	  directory[FLEXIBLE_ARRAY_MEMBER];
 } IvfMetaPageData;
 
-StaticAssertDecl(offsetof(IvfMetaPageData, directory) == 64, "on-disk format");
+StaticAssertDecl(offsetof(IvfMetaPageData, directory) == 176,
+				 "on-disk format");
 
 #define IVF_MAX_DIRECTORY                                         \
 	((IVF_PAGE_CAPACITY - offsetof(IvfMetaPageData, directory)) / \

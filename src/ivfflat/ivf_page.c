@@ -302,6 +302,7 @@ ivf_read_state(IvfIndex *index, IvfState *state)
 	state->fresh_segment = meta->fresh_segment;
 	state->used_segments = meta->used_segments;
 	state->num_directory = meta->num_directory;
+	state->tuning = meta->tuning;
 	memcpy(state->directory, meta->directory,
 		   sizeof(uint32) * meta->num_directory);
 	UnlockReleaseBuffer(buffer);

@@ -108,7 +108,11 @@ typedef struct IvfScan
 	IvfRanking	  ranking;
 	uint32		  probed; /* lists read */
 	uint32		  wanted; /* lists to read: there may be less of them */
-	RowFetch	  rows;
+	bool	 automatic;	  /* and all within the reach of the target recall */
+	double	 reach;		  /* a gap */
+	float	 nearest;	  /* distance of the nearest list */
+	uint64	 entries;	  /* of the lists that were read */
+	RowFetch rows;
 
 	RabitqQuery	 coarse_query; /* if there are coarse codes */
 	VectorCode	*centroid;
@@ -473,6 +477,7 @@ read_segment(IvfScan *so, const IvfListRef *list, uint32 number)
 	read->next = segment->next;
 	read->depth = segment->depth;
 	read->count = segment->count;
+	so->entries += segment->count;
 	read->tids = palloc(sizeof(ItemPointerData) * Max(segment->count, 1));
 	memcpy(read->tids, segment->tids,
 		   sizeof(ItemPointerData) * segment->count);
@@ -573,6 +578,17 @@ clear_candidates(IvfScan *so)
 	so->num_heaped = so->num_others = 0;
 }
 
+/* Rank the lists; memory comes from the current context. */
+static void
+rank_lists(IvfScan *so)
+{
+	ivf_rank_lists(so->index, &so->list_query, &so->ranking);
+	so->probed = 0;
+	so->entries = 0;
+	if (so->ranking.num_lists > 0)
+		so->nearest = so->ranking.lists[0].distance;
+}
+
 /*
  * A list that the scan wanted to read was rewritten, so that its centroid is
  * another one, or its segments are in use again.  Rank the lists as they are
@@ -605,12 +621,25 @@ begin_anew(IvfScan *so)
 	so->num_returned = 0;
 	if (so->ranking.lists != NULL)
 		pfree(so->ranking.lists);
-	ivf_rank_lists(so->index, &so->list_query, &so->ranking);
-	so->probed = 0;
+	rank_lists(so);
 	MemoryContextSwitchTo(old_context);
 }
 
-/* Read lists until so many have been read; false if there were none to read. */
+/* Is the next list to be read, too? */
+static bool
+next_is_wanted(const IvfScan *so)
+{
+	return so->ranking.num_lists > 0 &&
+		   (so->probed < so->wanted ||
+			(so->automatic &&
+			 ivf_list_gap(&so->list_query, so->nearest,
+						  so->ranking.lists[0].distance) <= so->reach));
+}
+
+/*
+ * Read lists until so many have been read, and all within reach; false if there
+ * were none to read.
+ */
 static bool
 probe(IvfScan *so, uint32 wanted)
 {
@@ -618,7 +647,7 @@ probe(IvfScan *so, uint32 wanted)
 	bool		  any = false;
 
 	so->wanted = wanted;
-	while (so->probed < wanted && so->ranking.num_lists > 0)
+	while (next_is_wanted(so))
 	{
 		IvfListRef list = ivf_next_list(&so->ranking);
 
@@ -631,6 +660,58 @@ probe(IvfScan *so, uint32 wanted)
 	order_coarse(so);
 	MemoryContextSwitchTo(old_context);
 	return any;
+}
+
+/*
+ * How many lists the scan reads at first: ivfflat.probes, or more for a target
+ * recall.
+ */
+static uint32
+first_probes(IvfScan *so)
+{
+	double	 probes = ivfflat_probes;
+	IvfReach reach;
+
+	so->automatic = ivfflat_target_recall > 0;
+	if (so->automatic)
+	{
+		reach = ivf_reach(&so->ranking.state, ivfflat_target_recall);
+		so->reach = reach.gap;
+		if (!reach.measured)
+			probes = Max(probes, reach.probes);
+	}
+	return (uint32) probes;
+}
+
+/*
+ * How many lists a scan has read when it has gone on, because a query needs more
+ * rows; 0 if it does not.
+ */
+static uint32
+more_probes(const IvfScan *so)
+{
+	uint32 step = ivfflat_probes;
+
+	if (so->automatic)
+		step = Max(step, so->probed / 2);
+	else if (ivfflat_iterative_scan == IVFFLAT_ITERATIVE_SCAN_OFF)
+		return 0;
+	if (so->probed >= (uint32) ivfflat_max_probes)
+		return 0;
+	return Min(so->probed + step, (uint32) ivfflat_max_probes);
+}
+
+/*
+ * Of a scan with a target recall, before it returns another row: has it read
+ * too little for so many rows?  Reads more, or returns false.
+ */
+static bool
+read_ahead(IvfScan *so)
+{
+	return so->automatic &&
+		   so->entries < so->num_returned * IVF_ENTRIES_PER_ROW &&
+		   so->probed < (uint32) ivfflat_max_probes &&
+		   probe(so, more_probes(so));
 }
 
 static void
@@ -694,10 +775,10 @@ start_scan(IndexScanDesc scan)
 
 	pgstat_count_index_scan(scan->indexRelation);
 	IndexScanCountSearch(scan);
-	ivf_rank_lists(so->index, &so->list_query, &so->ranking);
+	rank_lists(so);
 	MemoryContextSwitchTo(old_context);
 	so->started = true;
-	(void) probe(so, ivfflat_probes);
+	(void) probe(so, first_probes(so));
 }
 
 /* ------------------------------------------------------------------------
@@ -842,6 +923,14 @@ refine_pending(IvfScan *so)
 	{
 		coder_check_dimensions(&so->index->coder.fine, value);
 		candidate->bound = coder_exact_distance(&so->query, value);
+		/* of a list that was read too late */
+		if (so->automatic &&
+			ivfflat_iterative_scan == IVFFLAT_ITERATIVE_SCAN_OFF &&
+			so->any_returned && candidate->bound < so->last_distance)
+		{
+			pfree(candidate);
+			return;
+		}
 	}
 	pairingheap_add(so->ready, &candidate->node);
 }
@@ -883,6 +972,8 @@ next_row(IndexScanDesc scan)
 				 (pending == NULL || so->query.value == NULL ||
 				  ready->bound <= pending->bound))
 		{
+			if (read_ahead(so))
+				continue;
 			scan->xs_heaptid = ready->tid;
 			scan->xs_recheck = false;
 			scan->xs_recheckorderby = false;
@@ -895,11 +986,13 @@ next_row(IndexScanDesc scan)
 		}
 		else if (pending != NULL)
 			refine_pending(so);
-		else if (ivfflat_iterative_scan == IVFFLAT_ITERATIVE_SCAN_OFF ||
-				 so->probed >= (uint32) ivfflat_max_probes ||
-				 !probe(so,
-						Min(so->probed + ivfflat_probes, ivfflat_max_probes)))
-			return false;
+		else
+		{
+			uint32 wanted = more_probes(so);
+
+			if (wanted == 0 || !probe(so, wanted))
+				return false;
+		}
 	}
 }
 

@@ -1,0 +1,452 @@
+/*
+ * ivf_tune.c
+ *		How far a scan must read to find what it is asked for.
+ *
+ * A build, and later vacuum, takes some entries as queries and searches all
+ * lists for their nearest ones.  How much farther the lists of these are than
+ * the nearest list is noted as a curve: recall against the gap up to which lists
+ * are read.  A scan with ivfflat.target_recall reads up to the gap of its recall:
+ * few lists where the query lies in the middle of one, many where it lies
+ * between many.  So it needs not know how many rows will be asked for.
+ *
+ * That the gap decides, and not the number of lists, takes less work at the same
+ * recall, and carries over to queries that are not like the rows (README,
+ * "Reading as far as it takes").  Early termination by what a query meets goes
+ * back to "Improving Approximate Nearest Neighbor Search through Learned
+ * Adaptive Early Termination" (Li et al., SIGMOD 2020) and "Fast, Approximate
+ * Vector Queries on Very Large Unstructured Datasets" (Zhang et al., NSDI 2023).
+ *
+ * Entries are read like in a scan, without any lock but those of pages.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "commands/vacuum.h"
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "base/compat.h"
+#include "ivfflat/ivf.h"
+
+/* Entries that are taken as queries, and how often one is looked for. */
+#define QUERIES			128
+#define TRIES_PER_QUERY 20
+
+/* Neighbours that recall counts, and the least queries that tell anything. */
+#define NEIGHBOURS	10
+#define MIN_QUERIES 16
+
+/*
+ * A search ends when it has read so many times the lists that held anything,
+ * and some more.
+ */
+#define USELESS_LISTS_FACTOR 2
+#define USELESS_LISTS		 16
+
+/* Standard deviations that the bounds of coarse codes leave room for. */
+#define COARSE_EPSILON 3
+
+/* The index is measured anew when rows or lists are so many times as many. */
+#define CHANGED 1.2
+
+/* The recalls of IvfTuning: half of the steps are in the last twentieth. */
+static const double tuned_recalls[IVF_TUNED_RECALLS] = {0.5,  0.7,	 0.8,
+														0.85, 0.9,	 0.93,
+														0.95, 0.97,	 0.98,
+														0.99, 0.995, 1};
+
+/* A neighbour, and the gap of its list. */
+typedef struct Neighbour
+{
+	float distance;
+	float gap;
+} Neighbour;
+
+typedef struct Search
+{
+	IvfIndex		*index;
+	CoderQuery		 query;
+	IvfListQuery	 list_query;
+	RabitqQuery		 coarse_query;
+	ItemPointerData	 self;				/* is not its own neighbour */
+	Neighbour		 found[NEIGHBOURS]; /* ascending */
+	uint32			 count;
+	VectorCode		*centroid;
+	char			*centroid_point;
+	char			*block;
+	VectorCode		*code;
+	ItemPointerData *tids;
+} Search;
+
+/* What all searches found. */
+typedef struct Measures
+{
+	float  *found_gaps; /* of all neighbours */
+	uint32	num_found;
+	float **gaps; /* of each query, those of all lists, ascending */
+	uint32 *num_gaps;
+	uint32	num_queries;
+} Measures;
+
+/* ------------------------------------------------------------------------
+ * One search
+ * ------------------------------------------------------------------------
+ */
+
+static inline float
+farthest(const Search *search)
+{
+	return search->count < NEIGHBOURS ? INFINITY
+									  : search->found[NEIGHBOURS - 1].distance;
+}
+
+static bool
+note_distance(Search *search, float distance, float gap)
+{
+	uint32 at;
+
+	if (!(distance < farthest(search)))
+		return false;
+	if (search->count < NEIGHBOURS)
+		search->count++;
+	for (at = search->count - 1;
+		 at > 0 && search->found[at - 1].distance > distance; at--)
+		search->found[at] = search->found[at - 1];
+	search->found[at].distance = distance;
+	search->found[at].gap = gap;
+	return true;
+}
+
+/*
+ * Look at the entries of a segment.  *any: whether one was among the nearest so
+ * far.  Returns the segment behind it, or IVF_NONE if it is not the list's any
+ * more.
+ */
+static uint32
+search_segment(Search *search, const IvfListRef *list, uint32 number,
+			   float gap, bool *any)
+{
+	IvfIndex *index = search->index;
+	Buffer	  buffer = ivf_lock_segment(index, number, BUFFER_LOCK_SHARE);
+	const IvfSegment *segment = IvfPageGetSegment(BufferGetPage(buffer));
+	uint32			  count = segment->count;
+	uint32			  next = segment->next;
+	bool ours = IvfPageGetHeader(BufferGetPage(buffer))->version ==
+					list->version &&
+				segment->list == list->list;
+	float bounds[IVF_BLOCK_ENTRIES];
+
+	memcpy(search->tids, segment->tids, sizeof(ItemPointerData) * count);
+	UnlockReleaseBuffer(buffer);
+	if (!ours)
+		return IVF_NONE;
+
+	for (uint32 entry = 0; entry < count; entry++)
+	{
+		uint32 lane = entry % IVF_BLOCK_ENTRIES;
+		float  distance;
+		float  error;
+
+		if (index->coder.coarse && lane == 0)
+		{
+			if (!ivf_copy_block(index, number, list->version,
+								entry / IVF_BLOCK_ENTRIES, search->block))
+				return IVF_NONE;
+			rabitq_score(&search->coarse_query, search->block, NULL, bounds);
+		}
+		if ((index->coder.coarse && bounds[lane] >= farthest(search)) ||
+			!ItemPointerIsValid(&search->tids[entry]) ||
+			ItemPointerEquals(&search->tids[entry], &search->self))
+			continue;
+		ivf_read_code(index, number, entry, search->code);
+		distance = coder_query_distance(&search->query, search->code,
+										-INFINITY, &error);
+		*any |= note_distance(search, distance, gap);
+	}
+	return next;
+}
+
+/* Look at the entries of a list; true if any was among the nearest so far. */
+static bool
+search_list(Search *search, const IvfListRef *list, float gap)
+{
+	IvfIndex *index = search->index;
+	uint32	  segments = 0;
+	bool	  any = false;
+
+	if (index->coder.coarse)
+	{
+		if (ivf_read_list(index, list->list, search->centroid, NULL).version !=
+			list->version)
+			return false;
+		ivf_decode_centroid(&index->coder, search->centroid,
+							search->centroid_point);
+		rabitq_query_centroid(&search->coarse_query,
+							  (const float *) search->centroid_point);
+	}
+	for (uint32 number = list->head; number != IVF_NONE;)
+	{
+		VacuumDelayPoint();
+		number = search_segment(search, list, number, gap, &any);
+		/* even a damaged list ends */
+		if (++segments > MaxBlockNumber / index->geometry.segment_pages)
+			ivf_report_broken_list(index->rel, list->list);
+	}
+	return any;
+}
+
+/* Search the lists, and add what was found to the measures. */
+static void
+search_lists(Search *search, Measures *measures)
+{
+	IvfRanking ranking;
+	uint32	   useful = 0;
+	uint32	   read = 0;
+	float	   nearest = 0;
+	float	  *gaps;
+
+	ivf_rank_lists(search->index, &search->list_query, &ranking);
+	gaps = palloc_extended(sizeof(float) * Max(ranking.num_lists, 1),
+						   MCXT_ALLOC_HUGE);
+	search->count = 0;
+	while (ranking.num_lists > 0)
+	{
+		IvfListRef list = ivf_next_list(&ranking);
+
+		if (read == 0)
+			nearest = list.distance;
+		gaps[read] = ivf_list_gap(&search->list_query, nearest, list.distance);
+		if (read <= useful * USELESS_LISTS_FACTOR + USELESS_LISTS &&
+			search_list(search, &list, gaps[read]))
+			useful = read;
+		read++;
+	}
+	pfree(ranking.lists);
+
+	for (uint32 i = 0; i < search->count; i++)
+		measures->found_gaps[measures->num_found++] = search->found[i].gap;
+	measures->gaps[measures->num_queries] = gaps;
+	measures->num_gaps[measures->num_queries++] = read;
+}
+
+/* A query that is an entry of the index. */
+static void
+search_entry(Search *search, uint32 segment, uint32 entry, Measures *measures)
+{
+	IvfIndex	 *index = search->index;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "ivfflat tuning search",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+	char		 *point = palloc0(index->coder.point_bytes);
+
+	ivf_read_code(index, segment, entry, search->code);
+	ivf_decode(&index->coder, search->code, point);
+	coder_query_init_from_code(&search->query, &index->coder.fine,
+							   search->code);
+	ivf_list_query_init(&search->list_query, &index->coder, point, true);
+	if (index->coder.coarse)
+	{
+		rabitq_query_init(&search->coarse_query, index->coder.coarse_metric,
+						  (const float *) point, index->dimensions,
+						  palloc(RABITQ_QUERY_BYTES(index->dimensions)));
+		search->coarse_query.epsilon = COARSE_EPSILON;
+	}
+	MemoryContextSwitchTo(old_context);
+	search_lists(search, measures);
+	MemoryContextDelete(context);
+}
+
+/*
+ * Choose an entry of a segment, any with the same probability; false if it has
+ * none in that place.
+ */
+static bool
+choose_entry(Search *search, uint32 segment, uint32 entry)
+{
+	Buffer			  buffer = ivf_lock_segment(search->index, segment,
+												BUFFER_LOCK_SHARE);
+	const IvfSegment *page = IvfPageGetSegment(BufferGetPage(buffer));
+	bool			  chosen = (page->state == IVF_SEGMENT_OPEN ||
+					page->state == IVF_SEGMENT_CLOSED) &&
+				  entry < page->count &&
+				  ItemPointerIsValid(&page->tids[entry]);
+
+	if (chosen)
+		search->self = page->tids[entry];
+	UnlockReleaseBuffer(buffer);
+	return chosen;
+}
+
+/* ------------------------------------------------------------------------
+ * The curve
+ * ------------------------------------------------------------------------
+ */
+
+static int
+compare_floats(const void *a, const void *b)
+{
+	float x = *(const float *) a;
+	float y = *(const float *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * The recall to aim at so that a sample of so many queries, whose neighbours
+ * are not independent of each other, does not promise too much.
+ */
+static double
+with_margin(double recall, uint32 queries)
+{
+	return Min(recall + 0.5 * sqrt(recall * (1 - recall) / queries), 1);
+}
+
+static void
+fill_tuning(IvfTuning *tuning, Measures *measures)
+{
+	qsort(measures->found_gaps, measures->num_found, sizeof(float),
+		  compare_floats);
+	for (int r = 0; r < IVF_TUNED_RECALLS; r++)
+	{
+		double recall = with_margin(tuned_recalls[r], measures->num_queries);
+		uint32 rank = (uint32) ceil(recall * measures->num_found);
+		uint64 lists = 0;
+
+		tuning->gaps[r] = measures->found_gaps[Max(rank, 1) - 1];
+		for (uint32 q = 0; q < measures->num_queries; q++)
+		{
+			uint32 n = 0;
+
+			while (n < measures->num_gaps[q] &&
+				   measures->gaps[q][n] <= tuning->gaps[r])
+				n++;
+			lists += n;
+		}
+		tuning->probes[r] = (double) lists / measures->num_queries;
+	}
+}
+
+static void
+write_tuning(IvfIndex *index, const IvfTuning *tuning)
+{
+	PageEdit edit;
+
+	page_edit_start(&edit, index->rel, index->building);
+	IvfPageGetMeta(
+		page_edit_image(&edit, page_edit_lock(&edit, IVF_META_BLKNO)))
+		->tuning = *tuning;
+	page_edit_finish(&edit);
+}
+
+static void
+measure(IvfIndex *index, const IvfState *state, uint64 entries)
+{
+	Measures	  measures = {0};
+	Search		  search = {.index = index};
+	IvfTuning	  tuning = {.entries = entries, .lists = state->num_lists};
+	pg_prng_state prng;
+
+	measures.found_gaps = palloc(sizeof(float) * QUERIES * NEIGHBOURS);
+	measures.gaps = palloc(sizeof(float *) * QUERIES);
+	measures.num_gaps = palloc(sizeof(uint32) * QUERIES);
+	search.centroid = palloc(index->geometry.code_bytes);
+	search.centroid_point = palloc(index->coder.point_bytes);
+	search.block = palloc(Max(index->geometry.block_bytes, 1));
+	search.code = palloc(index->geometry.code_bytes);
+	search.tids = palloc(sizeof(ItemPointerData) * index->geometry.capacity);
+
+	pg_prng_seed(&prng, index->seed);
+	for (int i = 0;
+		 i < QUERIES * TRIES_PER_QUERY && measures.num_queries < QUERIES; i++)
+	{
+		uint32 segment = pg_prng_uint64_range(&prng, 0,
+											  state->fresh_segment - 1);
+		uint32 entry = pg_prng_uint64_range(&prng, 0,
+											index->geometry.capacity - 1);
+
+		if (choose_entry(&search, segment, entry))
+			search_entry(&search, segment, entry, &measures);
+	}
+	if (measures.num_queries < MIN_QUERIES || measures.num_found == 0)
+		return;
+	fill_tuning(&tuning, &measures);
+	write_tuning(index, &tuning);
+}
+
+void
+ivf_tune(IvfIndex *index, uint64 entries)
+{
+	MemoryContext context;
+	MemoryContext old_context;
+	IvfState	  state;
+
+	ivf_read_state(index, &state);
+	if (state.num_lists < 2 || state.fresh_segment == 0)
+		return;
+	if (state.tuning.lists > 0 && entries <= state.tuning.entries * CHANGED &&
+		state.tuning.entries <= entries * CHANGED &&
+		state.num_lists <= state.tuning.lists * CHANGED)
+		return;
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "ivfflat tuning",
+									ALLOCSET_DEFAULT_SIZES);
+	old_context = MemoryContextSwitchTo(context);
+	measure(index, &state, entries);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+}
+
+/* ------------------------------------------------------------------------
+ * Using it
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Before anything has been measured: of real data, a tenth to a half more than it
+ * takes.
+ */
+static double
+unmeasured_probes(uint32 lists, double recall)
+{
+	return recall < 1 ? 1 + sqrt(lists) * -log(1 - recall) : lists;
+}
+
+IvfReach
+ivf_reach(const IvfState *state, double recall)
+{
+	const IvfTuning *tuning = &state->tuning;
+	double			 lists = Max(state->num_lists, 1);
+	IvfReach		 reach = {0};
+	int				 r = 1;
+	double			 part;
+
+	reach.measured = tuning->lists > 0;
+	if (recall >= 1)
+	{
+		reach.gap = INFINITY;
+		reach.probes = lists;
+		return reach;
+	}
+	if (!reach.measured)
+	{
+		reach.probes = Min(unmeasured_probes(state->num_lists, recall), lists);
+		return reach;
+	}
+
+	while (r < IVF_TUNED_RECALLS - 1 && tuned_recalls[r] < recall)
+		r++;
+	part = (recall - tuned_recalls[r - 1]) /
+		   (tuned_recalls[r] - tuned_recalls[r - 1]);
+	part = Max(part, 0);
+	reach.gap = tuning->gaps[r - 1] +
+				part * ((double) tuning->gaps[r] - tuning->gaps[r - 1]);
+	reach.probes = tuning->probes[r - 1] +
+				   part * ((double) tuning->probes[r] - tuning->probes[r - 1]);
+	/* lists may have been added since, and a page may hold anything */
+	reach.probes *= lists / tuning->lists;
+	reach.probes = reach.probes >= 1 ? Min(reach.probes, lists) : 1;
+	return reach;
+}
