@@ -309,8 +309,8 @@ hnsw_add_protected_edge(HnswIndex *index, HnswElement element,
 }
 
 /*
- * Give all elements of a new element's list on a level an edge back to it, but
- * for the parent, which has one already.
+ * Give elements of a new element's list on a level an edge back to it: the
+ * first m, but for the parent, which has one already.
  */
 static void
 add_backlinks(HnswIndex *index, HnswElement element, int level,
@@ -320,7 +320,7 @@ add_backlinks(HnswIndex *index, HnswElement element, int level,
 	ListChange *changes = palloc(sizeof(ListChange) * count);
 	int			num_changes = 0;
 
-	for (uint32 i = 0; i < count; i++)
+	for (uint32 i = 0; i < Min(count, index->m); i++)
 	{
 		ListChange *change = &changes[num_changes];
 
@@ -428,9 +428,22 @@ find_live(HnswSearch *search, HnswEntryPoint entry, int level,
 }
 
 /*
+ * How many neighbours a new element chooses on a level at most.  On level 0
+ * these are more than the m that get an edge back: the lists around it have
+ * grown while other elements came, to m * 3/2 on the average, and one that is
+ * shorter makes a poor way to what lies around it (README, "Neighbours").
+ */
+static inline int
+new_list_limit(uint32 m, int level)
+{
+	return level == 0 ? m + m / 2 : m;
+}
+
+/*
  * Choose the neighbours of a new element on a level; code is what it is linked
- * by.  edges has room for the level's capacity.  On level 0 one of them becomes the parent, whose edges to
- * and from the new element are protected (README, "Reachability").
+ * by.  edges has room for the level's capacity.  On level 0 one of them becomes
+ * the parent, whose edges to and from the new element are protected (README,
+ * "Reachability").
  */
 static uint32
 choose_neighbours(HnswIndex *index, const HnswCode *code,
@@ -438,6 +451,7 @@ choose_neighbours(HnswIndex *index, const HnswCode *code,
 				  uint32 *edges)
 {
 	int		 num_candidates = Min(num_live, (int) index->ef_construction);
+	int		 limit = new_list_limit(index->m, level);
 	ListWork work = begin_list_work();
 	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * num_candidates);
 	uint32		  *their_edges = palloc(sizeof(uint32) *
@@ -455,7 +469,7 @@ choose_neighbours(HnswIndex *index, const HnswCode *code,
 									 : live[i].distance;
 	}
 	count = hnsw_select_neighbours(&index->coder, candidates, num_candidates,
-								   index->m, hnsw_list_fill(index->m, level));
+								   limit, level == 0 ? limit : 0);
 	for (int i = 0; i < count; i++)
 		edges[i] = candidates[i].edge;
 

@@ -315,37 +315,88 @@ has_target(const HnswNeighbour *neighbours, int count, HnswElement target)
 	return false;
 }
 
-/*
- * Append an edge to a live neighbour of a dying one that is not among the
- * candidates; `skip` says where in its list to begin to look.
- */
-static int
-append_neighbours(HnswRepair *repair, HnswElement element, HnswElement dying,
-				  int level, HnswElement skip, HnswNeighbour *candidates,
-				  int count, int limit)
+static bool
+has_edge_to(const uint32 *edges, int count, HnswElement target)
 {
-	uint32 edges[2 * HNSW_MAX_M];
-	uint32 num_edges = hnsw_read_list(repair->index, dying, level, edges);
-
-	for (uint32 i = 0; i < num_edges && count < limit; i++)
+	for (int i = 0; i < count; i++)
 	{
-		HnswElement other = HNSW_EDGE_TARGET(edges[(i + skip) % num_edges]);
-
-		if (other == element || hnsw_set_has(&repair->dying, other) ||
-			has_target(candidates, count, other) ||
-			hnsw_read_entry(repair->index, other).state != HNSW_ENTRY_ELEMENT)
-			continue;
-		candidates[count++].edge = other;
+		if (HNSW_EDGE_TARGET(edges[i]) == target)
+			return true;
 	}
-	return count;
+	return false;
 }
 
 /*
- * Compute a list without dying elements.  The live neighbours stay.  Free
- * places go to live neighbours of the dying ones: first to those that the
- * selection heuristic takes; then one of each dying neighbour, another one for
- * each list, so that long edges, which pruning never chooses but searches need,
- * are inherited.  Returns the number of edges.
+ * For a list that lost most of its edges there should be so many candidates to
+ * an edge: the selection is to have a choice.
+ */
+#define CANDIDATES_PER_EDGE 3
+
+/*
+ * What the list of an element may consist of when it is repaired: first its
+ * live neighbours, *live of them, then the live neighbours of the dying ones.
+ * Where most around it is dying these are few, so the way goes on through the
+ * dying neighbours of the dying ones.  Fills in edges only; returns their
+ * number.
+ */
+static int
+gather_candidates(HnswRepair *repair, HnswElement element, int level,
+				  const uint32 *edges, uint32 count, HnswNeighbour *candidates,
+				  int max_candidates, int *live)
+{
+	HnswElement ways[4 * 2 * HNSW_MAX_M]; /* dying ones to go through */
+	uint32		their_edges[2 * HNSW_MAX_M];
+	int			num_ways = 0;
+	int			own_ways;
+	int			wanted;
+	int			found = 0;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		HnswElement neighbour = HNSW_EDGE_TARGET(edges[i]);
+
+		if (hnsw_set_has(&repair->dying, neighbour))
+			ways[num_ways++] = neighbour;
+		else
+			candidates[found++].edge = edges[i];
+	}
+	*live = found;
+
+	own_ways = num_ways;
+	wanted = own_ways > found ? CANDIDATES_PER_EDGE * (int) count : 0;
+	for (int way = 0; way < num_ways && (way < own_ways || found < wanted);
+		 way++)
+	{
+		uint32 their_count = hnsw_read_list(repair->index, ways[way], level,
+											their_edges);
+
+		for (uint32 i = 0; i < their_count; i++)
+		{
+			HnswElement other = HNSW_EDGE_TARGET(their_edges[i]);
+
+			if (hnsw_set_has(&repair->dying, other))
+			{
+				if (num_ways < lengthof(ways) &&
+					!has_edge_to(ways, num_ways, other))
+					ways[num_ways++] = other;
+			}
+			/* it may have been freed, by a vacuum that was interrupted */
+			else if (other != element && found < max_candidates &&
+					 !has_target(candidates, found, other) &&
+					 hnsw_read_entry(repair->index, other).state ==
+						 HNSW_ENTRY_ELEMENT)
+				candidates[found++].edge = other;
+		}
+	}
+	return found;
+}
+
+/*
+ * Compute a list without dying elements, of as many edges as there were.  The
+ * live neighbours stay.  Free places go to what a list made anew of all
+ * candidates would have: those that the selection heuristic takes, whichever
+ * of the old neighbours it would not, and then the nearest.  Returns the number
+ * of edges.
  */
 static uint32
 repaired_list(HnswRepair *repair, HnswElement element, int level,
@@ -355,28 +406,14 @@ repaired_list(HnswRepair *repair, HnswElement element, int level,
 	int			   capacity = hnsw_list_capacity(index, level);
 	int			   max_candidates = capacity * (capacity + 1);
 	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * max_candidates);
-	HnswCode	  *base;
-	int			   live = 0;
-	int			   num_candidates;
-	int			   kept;
+	HnswCode	  *base = hnsw_copy_code(index, element);
+	int			   live;
+	int num_candidates = gather_candidates(repair, element, level, edges,
+										   count, candidates, max_candidates,
+										   &live);
+	int kept = live;
+	int num_selected;
 
-	for (uint32 i = 0; i < count; i++)
-	{
-		if (!hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i])))
-			candidates[live++].edge = edges[i];
-	}
-	num_candidates = live;
-	for (uint32 i = 0; i < count; i++)
-	{
-		if (hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i])))
-			num_candidates = append_neighbours(repair, element,
-											   HNSW_EDGE_TARGET(edges[i]),
-											   level, 0, candidates,
-											   num_candidates, max_candidates);
-	}
-
-	/* live neighbours are protected for the selection, so that they stay */
-	base = hnsw_copy_code(index, element);
 	for (int i = 0; i < num_candidates; i++)
 	{
 		candidates[i].code = hnsw_copy_code(index, HNSW_EDGE_TARGET(
@@ -384,31 +421,22 @@ repaired_list(HnswRepair *repair, HnswElement element, int level,
 		candidates[i].distance = hnsw_code_distance(&index->coder, base,
 													candidates[i].code);
 		if (i < live)
-			candidates[i].edge |= HNSW_PROTECTED;
+			result[i] = candidates[i].edge;
 	}
-	kept = hnsw_select_neighbours(&index->coder, candidates, num_candidates,
-								  capacity, 0);
-	for (uint32 i = 0; i < count && kept < capacity; i++)
+	num_selected = hnsw_select_neighbours(&index->coder, candidates,
+										  num_candidates, capacity, count);
+	for (int i = 0; i < num_selected && kept < (int) count; i++)
 	{
-		if (hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i])))
-			kept = append_neighbours(repair, element,
-									 HNSW_EDGE_TARGET(edges[i]), level,
-									 element, candidates, kept, kept + 1);
-	}
+		HnswElement target = HNSW_EDGE_TARGET(candidates[i].edge);
 
-	for (int i = 0; i < kept; i++)
-	{
-		result[i] = HNSW_EDGE_TARGET(candidates[i].edge);
-		for (uint32 j = 0; j < count; j++)
-		{
-			if (HNSW_EDGE_TARGET(edges[j]) == result[i])
-				result[i] = edges[j];
-		}
+		if (!has_edge_to(result, live, target))
+			result[kept++] = target;
 	}
 	return kept;
 }
 
-static void
+/* Repair a list.  False if not as many edges were found as it had. */
+static bool
 repair_list(HnswRepair *repair, HnswElement element, int level)
 {
 	HnswIndex *index = repair->index;
@@ -425,7 +453,7 @@ repair_list(HnswRepair *repair, HnswElement element, int level)
 		for (uint32 i = 0; i < count && !damaged; i++)
 			damaged = hnsw_set_has(&repair->dying, HNSW_EDGE_TARGET(edges[i]));
 		if (!damaged)
-			return;
+			return true;
 		new_count = repaired_list(repair, element, level, edges, count,
 								  result);
 	} while (!hnsw_replace_list(index, element, level, edges, count, result,
@@ -434,13 +462,12 @@ repair_list(HnswRepair *repair, HnswElement element, int level)
 	/* neighbours gained from dying ones have lost edges too: give them one */
 	for (uint32 i = 0; i < new_count; i++)
 	{
-		bool gained = true;
+		HnswElement target = HNSW_EDGE_TARGET(result[i]);
 
-		for (uint32 j = 0; j < count && gained; j++)
-			gained = HNSW_EDGE_TARGET(result[i]) != HNSW_EDGE_TARGET(edges[j]);
-		if (gained)
-			hnsw_add_edge(index, HNSW_EDGE_TARGET(result[i]), level, element);
+		if (!has_edge_to(edges, count, target))
+			hnsw_add_edge(index, target, level, element);
 	}
+	return new_count >= count;
 }
 
 void
@@ -449,13 +476,13 @@ hnsw_repair_element(HnswRepair *repair, HnswElement element)
 	HnswIndex	 *index = repair->index;
 	MemoryContext old_context = MemoryContextSwitchTo(repair->context);
 
-	/* few elements are on upper levels, but all searches go through them */
+	/* where few are left on an upper level, only a search finds them */
 	for (int level = hnsw_level(index, element); level > 0; level--)
 	{
-		hnsw_link_upper_level(index, element, level);
-		repair_list(repair, element, level);
+		if (!repair_list(repair, element, level))
+			hnsw_link_upper_level(index, element, level);
 	}
-	repair_list(repair, element, 0);
+	(void) repair_list(repair, element, 0);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextReset(repair->context);
 }

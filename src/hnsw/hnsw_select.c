@@ -6,10 +6,9 @@
  * edges, which hold the graph together (README), are kept whatever the
  * heuristic says.  A list that was selected before need not be compared with
  * itself again: what was kept then is only tested against what came since.
- * And where the heuristic takes few, the nearest of the others join them, up to
- * half of what the heuristic may take: the paper's keepPrunedConnections, but
- * bounded, as a full list costs every search and gains little more (README,
- * "Neighbours").
+ * And where the heuristic takes few, the nearest of the others join them, as
+ * many as the caller wants: the paper's keepPrunedConnections, but bounded, as a
+ * full list costs every search and gains little more (README, "Neighbours").
  *
  * Arrays only: no buffers, no locks, no allocation.
  */
@@ -74,7 +73,7 @@ int
 hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
 						 int *num_selected, int count, int limit, int fill)
 {
-	HnswNeighbour  spare[HNSW_MAX_M]; /* the nearest ones not kept */
+	HnswNeighbour  spare[2 * HNSW_MAX_M]; /* the nearest ones not kept */
 	int			   num_spare = 0;
 	int			   selected = *num_selected;
 	HnswNeighbour *fresh = candidates + selected;
@@ -87,7 +86,7 @@ hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
 	int			   j = 0;
 
 	Assert(protected_left <= limit);
-	Assert(fill <= limit && fill <= HNSW_MAX_M);
+	Assert(fill <= limit && fill <= lengthof(spare));
 	sort_by_distance(fresh, num_fresh);
 
 	/*
