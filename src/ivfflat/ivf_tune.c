@@ -122,11 +122,11 @@ note_distance(Search *search, float distance, float gap)
 /*
  * Look at the entries of a segment.  *any: whether one was among the nearest so
  * far.  Returns the segment behind it, or IVF_NONE if it is not the list's any
- * more.
+ * more.  *depth: that of the segment before, 0 if there is none; then its own.
  */
 static uint32
 search_segment(Search *search, const IvfListRef *list, uint32 number,
-			   float gap, bool *any)
+			   float gap, uint32 *depth, bool *any)
 {
 	IvfIndex *index = search->index;
 	Buffer	  buffer = ivf_lock_segment(index, number, BUFFER_LOCK_SHARE);
@@ -136,12 +136,17 @@ search_segment(Search *search, const IvfListRef *list, uint32 number,
 	bool ours = IvfPageGetHeader(BufferGetPage(buffer))->version ==
 					list->version &&
 				segment->list == list->list;
-	float bounds[IVF_BLOCK_ENTRIES];
+	uint32 expected = *depth;
+	float  bounds[IVF_BLOCK_ENTRIES];
 
+	*depth = segment->depth;
 	memcpy(search->tids, segment->tids, sizeof(ItemPointerData) * count);
 	UnlockReleaseBuffer(buffer);
 	if (!ours)
 		return IVF_NONE;
+	/* each counts one less than the one before: even a damaged list ends */
+	if (*depth == 0 || (expected > 0 && *depth != expected - 1))
+		ivf_report_broken_list(index->rel, list->list);
 
 	for (uint32 entry = 0; entry < count; entry++)
 	{
@@ -173,7 +178,7 @@ static bool
 search_list(Search *search, const IvfListRef *list, float gap)
 {
 	IvfIndex *index = search->index;
-	uint32	  segments = 0;
+	uint32	  depth = 0;
 	bool	  any = false;
 
 	if (index->coder.coarse)
@@ -189,10 +194,7 @@ search_list(Search *search, const IvfListRef *list, float gap)
 	for (uint32 number = list->head; number != IVF_NONE;)
 	{
 		VacuumDelayPoint();
-		number = search_segment(search, list, number, gap, &any);
-		/* even a damaged list ends */
-		if (++segments > MaxBlockNumber / index->geometry.segment_pages)
-			ivf_report_broken_list(index->rel, list->list);
+		number = search_segment(search, list, number, gap, &depth, &any);
 	}
 	return any;
 }

@@ -31,7 +31,7 @@ my $node = new_node('ivfflat_corruption', conf => 'max_wal_size = 1GB');
 my %meta = (
 	magic => 0, version => 4, dimensions => 8, code_bytes => 12, code_kind => 16, metric => 17, rotated => 18,
 	coarse => 19, lists_option => 20, num_lists => 32, next_version => 36, epoch => 40, num_segments => 44,
-	fresh_segment => 48, free_head => 52, used_segments => 56, num_directory => 60, directory => 64);
+	fresh_segment => 48, free_head => 52, used_segments => 56, num_directory => 60, directory => 176);
 my %segment = (list => 0, next => 4, depth => 8, next_free => 12, count => 16, dead => 18, state => 20, tids => 24);
 my %kinds = (meta => 1, lists => 2, segment => 3, coarse => 4, fine => 5);
 my %bytes = (count => 'S', dead => 'S', state => 'C', code_kind => 'C', metric => 'C', rotated => 'C', coarse => 'C');
@@ -139,7 +139,7 @@ my @cases = (
 	[ 'used segments too many', sub { put_meta($_[0], 'used_segments', NONE) } ],
 	[ 'directory: none', sub { put_meta($_[0], 'num_directory', 0) }, $FAILS ],
 	[ 'directory: too long', sub { put_meta($_[0], 'num_directory', NONE) }, $FAILS ],
-	[ 'directory: twice', sub { put_meta($_[0], 'num_directory', 2); put($_[0], CONTENT + 68, 'L', get_meta($_[0], 'directory')) } ],
+	[ 'directory: twice', sub { put_meta($_[0], 'num_directory', 2); put($_[0], CONTENT + 180, 'L', get_meta($_[0], 'directory')) } ],
 	[ 'directory: a segment of a list', sub { put_meta($_[0], 'directory', number_of($_[0], (blocks($_[0], 'segment'))[0])) }, $FAILS ],
 	[ 'directory: beyond the end', sub { put_meta($_[0], 'directory', NONE) }, $FAILS ],
 	[ 'metapage zero', sub { zero_page($_[0], 0) }, $FAILS ],
