@@ -293,6 +293,9 @@ coder_decode(const VectorCoder *coder, const VectorCode *code, float *x)
 {
 	if (coder->encoding.kind == CODE_FLOAT)
 		memcpy(x, code, sizeof(float) * coder->dimensions);
+	else if (coder->coarse_bits > 0)
+		exrabitq_decode(coder->coarse_bits, (const ExRabitqCode *) code,
+						coder->dimensions, x);
 	else
 		sq8_decode((const Sq8Code *) code, coder->dimensions, x);
 }

@@ -160,18 +160,14 @@ check_entries(Verify *verify, uint32 number)
 	for (uint32 entry = 0; entry < copy->count; entry++)
 	{
 		const VectorCode *code = ivf_copied_code(index, copy, entry);
+		const char		 *problem;
 		VerifiedRow		 *row;
 		bool			  found;
 
-		if (index->coder.fine.encoding.kind == CODE_SQ8)
-		{
-			const char *problem = sq8_check((const Sq8Code *) code,
-											index->dimensions);
-
-			if (problem != NULL)
-				REPORT(verify, "Code of entry %u of segment %u: %s.", entry,
-					   number, problem);
-		}
+		problem = coder_check_code(&index->coder.fine, code);
+		if (problem != NULL)
+			REPORT(verify, "Code of entry %u of segment %u: %s.", entry,
+				   number, problem);
 		if (!ItemPointerIsValid(&copy->tids[entry]))
 		{
 			dead++;

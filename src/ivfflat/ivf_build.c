@@ -233,10 +233,9 @@ train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info,
 
 	rows = take_sample(&sample, heap, index_info);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_TRAIN);
-	encoding = coder_choose_encoding(&opclass, index->dimensions, index->seed,
-									 (const void *const *) sample.values,
-									 Min(sample.count, ENCODING_ROWS),
-									 IVF_MAX_CODE_BYTES);
+	encoding = ivf_choose_encoding(&opclass, index->dimensions, index->seed,
+								   (const void *const *) sample.values,
+								   Min(sample.count, ENCODING_ROWS));
 	MemoryContextSwitchTo(index_context);
 	ivf_set_encoding(index, encoding);
 	MemoryContextSwitchTo(context);
@@ -563,8 +562,8 @@ create_empty(Relation rel, ForkNumber fork)
 	vector_opclass_check_operator(rel);
 	dimensions = ivf_column_dimensions(rel, &opclass);
 	ivf_create_metapage(rel, fork, dimensions, &opclass, SEED,
-						coder_choose_encoding(&opclass, dimensions, SEED, NULL,
-											  0, IVF_MAX_CODE_BYTES));
+						ivf_choose_encoding(&opclass, dimensions, SEED, NULL,
+											0));
 }
 
 /* Load the rows alone.  Returns the number of rows of the table. */

@@ -12,6 +12,7 @@
 
 #include "distance/distance.h"
 #include "ivfflat/ivf_code.h"
+#include "ivfflat/ivf_format.h"
 
 /*
  * With fewer dimensions the factors of coarse codes are as large as fine codes,
@@ -19,10 +20,33 @@
  */
 #define MIN_COARSE_DIMENSIONS 64
 
+/*
+ * Standard deviations that likely bounds of fine codes leave room for, where
+ * vectors are rotated: one in a billion is wrong.
+ */
+#define FINE_EPSILON 6
+
+CodeEncoding
+ivf_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
+					uint64 seed, const void *const *values, int count)
+{
+	CodeEncoding wide = {CODE_RABITQ_4, true};
+
+	StaticAssertStmt(EXRABITQ_CODE_BYTES(4, IVF_MAX_DIMENSIONS) <=
+						 IVF_MAX_CODE_BYTES,
+					 "codes of the most dimensions must fit a page");
+	if (opclass->type->kind == VALUE_FLOATS &&
+		dimensions > IVF_MAX_SQ8_DIMENSIONS)
+		return wide;
+	return coder_choose_encoding(opclass, dimensions, seed, values, count,
+								 IVF_MAX_CODE_BYTES);
+}
+
 bool
 ivf_has_coarse(CodeEncoding encoding, uint32 dimensions)
 {
-	return encoding.kind == CODE_SQ8 && dimensions >= MIN_COARSE_DIMENSIONS;
+	return (encoding.kind == CODE_SQ8 || encoding.kind == CODE_RABITQ_4) &&
+		   dimensions >= MIN_COARSE_DIMENSIONS;
 }
 
 static RabitqMetric
@@ -105,6 +129,39 @@ ivf_decode(const IvfCoder *coder, const VectorCode *code, char *point)
 		(void) coder_rotate(&coder->rotation, (float *) point);
 }
 
+float
+ivf_decoding_loss(const IvfCoder *coder, const VectorCode *code)
+{
+	const ExRabitqCode *rabitq = (const ExRabitqCode *) code;
+
+	if (coder->fine.encoding.kind == CODE_SQ8)
+		return ((const Sq8Code *) code)->residual;
+	if (coder->fine.encoding.kind == CODE_RABITQ_4)
+		return exrabitq_loss(rabitq);
+	return 0;
+}
+
+void
+ivf_query_bounds(const CoderQuery *query, const VectorCode *code,
+				 double *lower, double *upper)
+{
+	const VectorCoder *coder = query->coder;
+	float			   distance;
+	float			   error;
+
+	if (coder->encoding.kind == CODE_RABITQ_4)
+	{
+		(void) exrabitq_query_distance(&query->rabitq,
+									   (const ExRabitqCode *) code, &distance);
+		*lower = coder_lower_bound(coder, distance, 0);
+		*upper = INFINITY;
+		return;
+	}
+	distance = coder_query_distance(query, code, INFINITY, &error);
+	*lower = coder_lower_bound(coder, distance, error);
+	*upper = coder_upper_bound(coder, distance, error);
+}
+
 void
 ivf_encode_centroid(const IvfCoder *coder, const char *point, VectorCode *code)
 {
@@ -152,6 +209,12 @@ ivf_list_query_init(IvfListQuery *query, const IvfCoder *coder,
 						  (const float *) point, fine->dimensions,
 						  palloc(sizeof(int16) * fine->dimensions),
 						  &query->sq8);
+	else if (fine->encoding.kind == CODE_RABITQ_4)
+		exrabitq_prepare_query(&query->rabitq,
+							   query->by_inner_product ? RABITQ_IP : RABITQ_L2,
+							   fine->coarse_bits, (const float *) point,
+							   fine->dimensions,
+							   palloc(sizeof(int16) * fine->dimensions));
 }
 
 void
@@ -161,6 +224,8 @@ ivf_query_init(IvfCoder *coder, const void *value, CoderQuery *query,
 	char *point;
 
 	coder_query_init(query, &coder->fine, value);
+	coder_query_set_deviations(query, FINE_EPSILON);
+	query->rabitq.epsilon = FINE_EPSILON;
 	if (query->value != NULL && !coder->rotates &&
 		coder->fine.encoding.kind == CODE_SQ8)
 	{
@@ -187,6 +252,10 @@ ivf_list_distance(const IvfListQuery *query, const VectorCode *centroid)
 	{
 		case CODE_SQ8:
 			return sq8_query_distance(&query->sq8, (const Sq8Code *) centroid);
+		case CODE_RABITQ_4:
+			return exrabitq_query_distance(&query->rabitq,
+										   (const ExRabitqCode *) centroid,
+										   NULL);
 		case CODE_BITS:
 			return coder_bits_distance(fine, (const uint8 *) query->point,
 									   (const uint8 *) centroid);

@@ -29,6 +29,14 @@ extern void ivf_coder_init(IvfCoder *coder, const VectorOpclass *opclass,
 						   CodeEncoding encoding);
 
 /*
+ * The encoding for vectors like these: 8 bits a dimension, mostly, or 4 where
+ * that is too much for a page.
+ */
+extern CodeEncoding ivf_choose_encoding(const VectorOpclass *opclass,
+										uint32 dimensions, uint64 seed,
+										const void *const *values, int count);
+
+/*
  * Does that encoding have coarse codes, and how many bytes is a block of them?
  */
 extern bool	  ivf_has_coarse(CodeEncoding encoding, uint32 dimensions);
@@ -67,13 +75,14 @@ ivf_coarse_encode(const IvfCoder *coder, const char *centroid,
 }
 
 /* How far what ivf_decode makes of a code may be from the vector. */
-static inline float
-ivf_decoding_loss(const IvfCoder *coder, const VectorCode *code)
-{
-	return coder->fine.encoding.kind == CODE_SQ8
-			   ? ((const Sq8Code *) code)->residual
-			   : 0;
-}
+extern float ivf_decoding_loss(const IvfCoder *coder, const VectorCode *code);
+
+/*
+ * Bounds of the distance between the query's value and that of a code, by the
+ * operator.
+ */
+extern void ivf_query_bounds(const CoderQuery *query, const VectorCode *code,
+							 double *lower, double *upper);
 
 /*
  * A point to compare centroids with: by the metric of the index, as a scan
@@ -84,8 +93,9 @@ typedef struct IvfListQuery
 	const IvfCoder *coder;
 	bool			by_inner_product;
 	const char	   *point;
-	double			norm; /* of the point; only by_inner_product */
-	Sq8Query		sq8;
+	double			norm;	/* of the point; only by_inner_product */
+	Sq8Query		sq8;	/* CODE_SQ8 */
+	ExRabitqQuery	rabitq; /* CODE_RABITQ_4 */
 } IvfListQuery;
 
 /* The point stays where it is.  Allocates in the current memory context. */

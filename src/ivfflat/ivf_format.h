@@ -127,8 +127,11 @@ StaticAssertDecl(sizeof(IvfList) == 16, "on-disk format");
 
 /* A code has to fit a page, as a centroid in the directory, too. */
 #define IVF_MAX_CODE_BYTES (IVF_PAGE_CAPACITY - sizeof(IvfList))
-#define IVF_MAX_DIMENSIONS (IVF_MAX_CODE_BYTES - SQ8_CODE_BYTES(0))
-#define IVF_MAX_BITS	   64000
+
+/* With 8 bits a dimension; beyond, codes have 4 bits. */
+#define IVF_MAX_SQ8_DIMENSIONS (IVF_MAX_CODE_BYTES - SQ8_CODE_BYTES(0))
+#define IVF_MAX_DIMENSIONS	   16000
+#define IVF_MAX_BITS		   64000
 
 /*
  * How far scans must read for a recall, as it was measured (ivf_tune.c).  The

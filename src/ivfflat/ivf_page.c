@@ -187,7 +187,8 @@ check_metapage(Relation rel, Buffer buffer)
 				 RelationGetRelationName(rel), meta->format_version,
 				 IVF_FORMAT_VERSION),
 			 errhint("Please REINDEX it.")));
-	if (meta->code_kind < CODE_SQ8 || meta->code_kind > CODE_BITS ||
+	if (((meta->code_kind < CODE_SQ8 || meta->code_kind > CODE_BITS) &&
+		 meta->code_kind != CODE_RABITQ_4) ||
 		meta->dimensions < 1 || meta->dimensions > max_dimensions ||
 		meta->code_bytes !=
 			coder_code_bytes(meta->code_kind, meta->dimensions) ||

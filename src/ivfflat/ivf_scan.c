@@ -38,12 +38,6 @@
  */
 #define COARSE_EPSILON 5
 
-/*
- * The same for bounds of fine codes, where vectors are rotated: one in a
- * billion is wrong.
- */
-#define FINE_EPSILON 6
-
 /* Of a fine code, the CPU goes on by itself from there. */
 #define PREFETCHED_BYTES 512
 
@@ -355,15 +349,12 @@ is_to_skip(IvfScan *so, const ItemPointerData *tid)
 }
 
 static void
-add_pending(IvfScan *so, const ItemPointerData *tid, float distance,
-			float error)
+add_pending(IvfScan *so, const ItemPointerData *tid, const VectorCode *code)
 {
 	Candidate *candidate = MemoryContextAlloc(so->context, sizeof(Candidate));
 
-	candidate->bound = coder_lower_bound(&so->index->coder.fine, distance,
-										 error);
-	candidate->upper_bound = coder_upper_bound(&so->index->coder.fine,
-											   distance, error);
+	ivf_query_bounds(&so->query, code, &candidate->bound,
+					 &candidate->upper_bound);
 	candidate->tid = *tid;
 	pairingheap_add(so->pending, &candidate->node);
 }
@@ -393,16 +384,10 @@ score_segment(IvfScan *so, const ReadSegment *segment)
 		ours = IvfPageGetHeader(page)->version == segment->version;
 		for (; ours && entry < end; entry++)
 		{
-			float error;
-			float distance;
-
-			if (is_to_skip(so, &segment->tids[entry]))
-				continue;
-			distance = coder_query_distance(
-				&so->query,
-				(const VectorCode *) ivf_fine_slot(geometry, page, entry),
-				INFINITY, &error);
-			add_pending(so, &segment->tids[entry], distance, error);
+			if (!is_to_skip(so, &segment->tids[entry]))
+				add_pending(so, &segment->tids[entry],
+							(const VectorCode *) ivf_fine_slot(geometry, page,
+															   entry));
 		}
 		UnlockReleaseBuffer(buffer);
 		if (!ours)
@@ -760,7 +745,6 @@ start_scan(IndexScanDesc scan)
 		coder_check_dimensions(&so->index->coder.fine, value);
 	}
 	ivf_query_init(&so->index->coder, value, &so->query, &so->list_query);
-	coder_query_set_deviations(&so->query, FINE_EPSILON);
 	if (so->index->coder.coarse)
 	{
 		rabitq_query_init(&so->coarse_query, so->index->coder.coarse_metric,
@@ -846,15 +830,8 @@ refine_coarse(IvfScan *so)
 	ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
 	ours = IvfPageGetHeader(page)->version == segment->version;
 	if (ours)
-	{
-		float error;
-		float distance = coder_query_distance(
-			&so->query,
-			(const VectorCode *) ivf_fine_slot(geometry, page, entry),
-			INFINITY, &error);
-
-		add_pending(so, tid, distance, error);
-	}
+		add_pending(so, tid,
+					(const VectorCode *) ivf_fine_slot(geometry, page, entry));
 	UnlockReleaseBuffer(buffer);
 	if (!ours)
 	{

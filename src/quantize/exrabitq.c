@@ -18,6 +18,9 @@
 #include "distance/distance.h"
 #include "quantize/exrabitq.h"
 
+/* The largest norm of a vector that a code is decoded to. */
+#define LARGEST_DECODED 1e37f
+
 /* Levels that are unpacked at once. */
 #define CHUNK 512
 
@@ -151,6 +154,38 @@ exrabitq_encode(uint32 bits, const float *x, uint32 dim, ExRabitqCode *code)
 				DO;                                                          \
 			}                                                                \
 	} while (0)
+
+/*
+ * The projection of x on y is <x, y> / <y, y> y, where <x, y> = norm / scale and
+ * <y, y> = (1 + deviation^2) / scale^2.  What is lost is orthogonal to it.
+ */
+void
+exrabitq_decode(uint32 bits, const ExRabitqCode *code, uint32 dim, float *x)
+{
+	uint8  mask = ((uint32) 1 << bits) - 1;
+	uint8  levels[CHUNK];
+	double square = 1 + (double) code->deviation * code->deviation;
+	double factor = (double) code->norm * code->scale / square;
+
+	if (!(code->norm <= LARGEST_DECODED) || !isfinite(factor))
+		factor = 0;
+	FOR_EACH_RUN(bits, dim, {
+		distance_kernels->unpack_u8(code->levels + byte, shift, mask, levels,
+									count);
+		for (uint32 i = 0; i < count; i++)
+			x[first + i] = (float) (factor * (levels[i] - middle(bits)));
+	});
+}
+
+float
+exrabitq_loss(const ExRabitqCode *code)
+{
+	double square = 1 + (double) code->deviation * code->deviation;
+
+	if (!(code->norm <= LARGEST_DECODED) || !isfinite(code->deviation))
+		return INFINITY;
+	return (float) (code->norm * (sqrt(1 - 1 / square) + 0x1p-10));
+}
 
 static int64
 dot_query(const ExRabitqQuery *query, const ExRabitqCode *code)

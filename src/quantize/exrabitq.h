@@ -63,6 +63,14 @@ extern void exrabitq_encode(uint32 bits, const float *x, uint32 dim,
 							ExRabitqCode *code);
 
 /*
+ * What a code tells of its vector: dim floats; and a bound of how far they may be
+ * from it, which is Infinity where nothing is known.
+ */
+extern void	 exrabitq_decode(uint32 bits, const ExRabitqCode *code, uint32 dim,
+							 float *x);
+extern float exrabitq_loss(const ExRabitqCode *code);
+
+/*
  * Prepare a query.  levels: room for dim int16, the caller's, kept as long as
  * the query.
  */

@@ -177,6 +177,34 @@ test_pairs(void)
 }
 
 /* Zeros, equal vectors, the ends of the range: bounds hold, nothing is NaN. */
+/* A decoded code is as near to its vector as it says, and is not far. */
+static void
+test_decode(void)
+{
+	for (int d = 0; d < (int) lengthof(dims); d++)
+		for (uint32 bits = 1; bits <= 4; bits *= 2)
+		{
+			uint32 dim = dims[d];
+			float  loss;
+			double lost;
+
+			fill_pair(RABITQ_L2, dim, 1, 3);
+			exrabitq_encode(bits, x, dim, &code_x.code);
+			exrabitq_decode(bits, &code_x.code, dim, y);
+			loss = exrabitq_loss(&code_x.code);
+			for (uint32 i = 0; i < dim; i++)
+				y[i] -= x[i];
+			lost = norm_of(y, dim);
+			CHECK(lost <= loss, "%u bits, dim %u: %g above %g", bits, dim,
+				  lost, loss);
+			CHECK(dim < 64 || lost < (bits == 4	  ? 0.15
+									  : bits == 2 ? 0.45
+												  : 0.7) *
+										 norm_of(x, dim),
+				  "%u bits, dim %u: %g", bits, dim, lost / norm_of(x, dim));
+		}
+}
+
 static void
 test_edges(void)
 {
@@ -259,6 +287,7 @@ static void
 run_exrabitq_groups(void)
 {
 	run_group("exrabitq: estimates and bounds", test_pairs);
+	run_group("exrabitq: decode", test_decode);
 	run_group("exrabitq: ends of the range", test_edges);
 	run_group("exrabitq: verification", test_checks);
 }
