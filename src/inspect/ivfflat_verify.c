@@ -13,7 +13,8 @@
  *				metapage counts them
  *	lists		their segments have their number and version and count those
  *				behind them; dead entries are counted; TIDs are well formed and
- *				no TID is there twice
+ *				no TID is there twice, but for copies that a rewrite which failed
+ *				has left
  *	codes		fine and coarse codes are well formed and of the list's version
  *	rows		every row of the table that the index should have is in it, with
  *				the code of its value
@@ -46,6 +47,7 @@ typedef struct VerifiedRow
 	ItemPointerData tid; /* key */
 	uint32			segment;
 	uint32			entry;
+	bool			moving; /* other lists may have a copy */
 } VerifiedRow;
 
 typedef struct Verify
@@ -55,9 +57,11 @@ typedef struct Verify
 	uint8		  *known; /* by segment: was it found in a list or the like? */
 	HTAB		  *rows;
 	IvfSegmentCopy copy;
-	char		  *block; /* of coarse codes */
+	char		  *block;  /* of coarse codes */
+	bool		   moving; /* the list has been left in the middle of that */
 	MemoryContext  context;
-	uint64		   used_segments;
+	BufferAccessStrategy strategy;
+	uint64				 used_segments;
 } Verify;
 
 #define REPORT(verify, ...)                                         \
@@ -69,10 +73,10 @@ typedef struct Verify
 
 /* Copy what is on the first page of a segment, but for the TIDs. */
 static void
-read_segment_head(IvfIndex *index, uint32 number, IvfSegment *head,
-				  uint32 *version)
+read_segment_head(IvfIndex *index, BufferAccessStrategy strategy,
+				  uint32 number, IvfSegment *head, uint32 *version)
 {
-	Buffer buffer = ivf_lock_segment(index, number, BUFFER_LOCK_SHARE);
+	Buffer buffer = ivf_read_segment(index, number, strategy);
 	Page   page = BufferGetPage(buffer);
 
 	memcpy(head, IvfPageGetSegment(page), offsetof(IvfSegment, tids));
@@ -100,7 +104,8 @@ check_directory(Verify *verify)
 		IvfSegment head;
 
 		note_segment(verify, number, "the directory");
-		read_segment_head(verify->index, number, &head, &version);
+		read_segment_head(verify->index, verify->strategy, number, &head,
+						  &version);
 		if (head.state != IVF_SEGMENT_LISTS)
 			REPORT(verify, "Segment %u of the directory has state %u.", number,
 				   head.state);
@@ -119,7 +124,8 @@ check_free_segments(Verify *verify)
 
 		CHECK_FOR_INTERRUPTS();
 		note_segment(verify, number, "those that are free");
-		read_segment_head(verify->index, number, &head, &version);
+		read_segment_head(verify->index, verify->strategy, number, &head,
+						  &version);
 		if (head.state != IVF_SEGMENT_FREE)
 			REPORT(verify, "Segment %u is free and has state %u.", number,
 				   head.state);
@@ -175,7 +181,7 @@ check_entries(Verify *verify, uint32 number)
 		}
 		row = hash_search(verify->rows, &copy->tids[entry], HASH_ENTER,
 						  &found);
-		if (found)
+		if (found && !row->moving && !verify->moving)
 			REPORT(verify,
 				   "Entry %u of segment %u has the TID (%u,%u) of another "
 				   "entry.",
@@ -183,6 +189,7 @@ check_entries(Verify *verify, uint32 number)
 				   ItemPointerGetOffsetNumber(&row->tid));
 		row->segment = number;
 		row->entry = entry;
+		row->moving = verify->moving;
 	}
 	if (dead != copy->dead)
 		REPORT(verify, "Segment %u has %u dead entries, not %u.", number, dead,
@@ -193,8 +200,11 @@ static void
 check_list(Verify *verify, uint32 list)
 {
 	IvfIndex  *index = verify->index;
-	IvfListRef ref = ivf_read_list(index, list, NULL, NULL);
+	IvfList	   header;
+	IvfListRef ref = ivf_read_list(index, list, NULL, &header);
 	uint32	   depth = 0;
+
+	verify->moving = header.moving != 0;
 
 	for (uint32 number = ref.head; number != IVF_NONE;)
 	{
@@ -233,7 +243,7 @@ check_orphans(Verify *verify)
 		CHECK_FOR_INTERRUPTS();
 		if (verify->known[number])
 			continue;
-		read_segment_head(index, number, &head, &version);
+		read_segment_head(index, verify->strategy, number, &head, &version);
 		if (head.state == IVF_SEGMENT_LISTS)
 			continue;
 		if (head.state != IVF_SEGMENT_OPEN && head.state != IVF_SEGMENT_CLOSED)
@@ -331,6 +341,7 @@ ivfflat_verify(PG_FUNCTION_ARGS)
 	IndexInfo *index_info;
 
 	verify.index = ivf_open(rel);
+	verify.strategy = GetAccessStrategy(BAS_BULKREAD);
 	ivf_read_state(verify.index, &verify.state);
 	ivf_check_size(rel, &verify.index->geometry, verify.state.num_segments);
 	control.keysize = sizeof(ItemPointerData);
@@ -372,6 +383,7 @@ ivfflat_lists(PG_FUNCTION_ARGS)
 	Relation	   rel = open_index(PG_GETARG_OID(0), AccessShareLock, &heap);
 	IvfIndex	  *index = ivf_open(rel);
 	IvfState	   state;
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
 
 	InitMaterializedSRF(fcinfo, 0);
 	ivf_read_state(index, &state);
@@ -390,7 +402,7 @@ ivfflat_lists(PG_FUNCTION_ARGS)
 			uint32	   version;
 			IvfSegment head;
 
-			read_segment_head(index, number, &head, &version);
+			read_segment_head(index, strategy, number, &head, &version);
 
 			CHECK_FOR_INTERRUPTS();
 			/* another list has got it since */

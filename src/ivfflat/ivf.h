@@ -177,16 +177,16 @@ extern bool ivf_nearest_list(IvfIndex *index, const IvfListQuery *query,
 							 IvfListRef *nearest, VectorCode *centroid);
 
 /*
- * A list by its number; and its centroid (room for a code) and how many entries it had when it
- * was written last, unless NULL.
+ * A list by its number; and its centroid (room for a code), and all else that
+ * the directory has of it, unless NULL.
  */
 extern IvfListRef ivf_read_list(IvfIndex *index, uint32 list,
-								VectorCode *centroid, uint32 *written_entries);
+								VectorCode *centroid, IvfList *header);
 
 /* The same for who knows the state. */
 extern IvfListRef ivf_read_known_list(IvfIndex *index, const IvfState *state,
 									  uint32 list, VectorCode *centroid,
-									  uint32 *written_entries);
+									  IvfList *header);
 
 /*
  * Add lists to the directory, without entries.  Nobody else may add any: this
@@ -198,12 +198,21 @@ extern void ivf_add_lists(IvfIndex *index, const char *centroids,
 /* Make room in the directory for more lists, under the same condition. */
 extern void ivf_reserve_lists(IvfIndex *index, uint32 more);
 
-/* Write a list into the image of its page of the directory. */
+/*
+ * Write a list into the image of its page of the directory.  num_lists: of the
+ * index, from now on.
+ */
 extern void ivf_set_list(IvfIndex *index, Page image, const IvfPlace *place,
 						 const IvfListRef *ref, uint32 written_entries,
-						 const VectorCode *centroid);
+						 uint32 num_lists, const VectorCode *centroid);
 
-/* Versions never used before; returns the first one. */
+/* Note whether entries are being copied from a list to others. */
+extern void ivf_set_moving(IvfIndex *index, uint32 list, bool moving);
+
+/*
+ * Versions never used before; returns the first one, or 0 if the index has used
+ * up all that there are.
+ */
 extern uint32 ivf_take_versions(IvfIndex *index, uint32 count);
 
 /* ------------------------------------------------------------------------
@@ -247,6 +256,10 @@ extern void ivf_free_chain(IvfIndex *index, uint32 head, uint32 list,
 /* Pin, lock and check the first page of a segment. */
 extern Buffer ivf_lock_segment(IvfIndex *index, uint32 number, int mode);
 
+/* The same for reading many of them, locked in share mode. */
+extern Buffer ivf_read_segment(IvfIndex *index, uint32 number,
+							   BufferAccessStrategy strategy);
+
 typedef enum IvfAppendResult
 {
 	IVF_APPENDED,	   /* as many as there was room for, maybe none */
@@ -263,6 +276,21 @@ extern IvfAppendResult ivf_append(IvfIndex *index, const IvfListRef *list,
 								  const char	 *centroid,
 								  const IvfEntry *entries, uint32 count,
 								  uint32 *done, uint32 *depth);
+
+/*
+ * Append all of them, in new segments if there is no room; *list gets another
+ * head then.  Its version must not change meanwhile.
+ */
+extern void ivf_append_all(IvfIndex *index, IvfListRef *list,
+						   const char *centroid, const IvfEntry *entries,
+						   uint32 count);
+
+/*
+ * Clear entries of a segment whose rows are gone: some of its TIDs, in their
+ * order there.
+ */
+extern void ivf_clear_entries(IvfIndex *index, uint32 number,
+							  const ItemPointerData *tids, uint32 count);
 
 /* The contents of a segment, without coarse codes. */
 typedef struct IvfSegmentCopy

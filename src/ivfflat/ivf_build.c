@@ -360,35 +360,6 @@ init_loader(Loader *loader, IvfIndex *index, BuildShared *shared)
 	arrange_centroids(loader);
 }
 
-/* Append rows of one list. */
-static void
-append_rows(Loader *loader, uint32 number, const IvfEntry *entries,
-			uint32 count)
-{
-	IvfIndex   *index = loader->index;
-	IvfListRef *list = &loader->lists[number];
-	const char *centroid = loader->centroids +
-						   index->coder.point_bytes * number;
-
-	while (count > 0)
-	{
-		uint32 done = 0;
-		uint32 depth = 0;
-
-		if (list->head != IVF_NONE)
-			(void) ivf_append(index, list, centroid, entries, count, &done,
-							  &depth);
-		entries += done;
-		count -= done;
-		if (count > 0)
-		{
-			/* another worker may be faster */
-			(void) ivf_extend_list(index, list, depth + 1);
-			*list = ivf_read_list(index, number, NULL, NULL);
-		}
-	}
-}
-
 static int
 compare_rows(const void *a, const void *b)
 {
@@ -451,7 +422,10 @@ flush_batch(Loader *loader)
 					loader->rows[i + n].list == loader->rows[i].list;
 			 n++)
 			;
-		append_rows(loader, loader->rows[i].list, &entries[i], n);
+		ivf_append_all(index, &loader->lists[loader->rows[i].list],
+					   loader->centroids +
+						   index->coder.point_bytes * loader->rows[i].list,
+					   &entries[i], n);
 	}
 	pfree(entries);
 	pg_atomic_fetch_add_u64(&loader->shared->rows, loader->count);

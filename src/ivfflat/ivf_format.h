@@ -110,7 +110,9 @@ typedef enum IvfSegmentState
  *	4		4		version: changed whenever the list is rewritten
  *	8		4		entries when the list was written last, by a build, a split
  *					or vacuum
- *	12		4		0
+ *	12		2		lists of the index by then
+ *	14		2		1 while entries are copied from it to other lists (rule S2
+ *					of README), else 0
  *	16				code, IvfGeometry.code_bytes
  */
 typedef struct IvfList
@@ -118,7 +120,8 @@ typedef struct IvfList
 	uint32 head;
 	uint32 version;
 	uint32 written_entries;
-	uint32 unused;
+	uint16 written_lists;
+	uint16 moving;
 } IvfList;
 
 StaticAssertDecl(sizeof(IvfList) == 16, "on-disk format");

@@ -14,6 +14,12 @@
 #include "ivfflat/ivf.h"
 
 /*
+ * An insert splits lists of so many bytes of points, which takes about a tenth
+ * of a second.
+ */
+#define MAX_SPLIT_BYTES ((Size) 64 * 1024 * 1024)
+
+/*
  * The first list of an index, around its first row.
  */
 static void
@@ -33,7 +39,8 @@ add_first_list(IvfIndex *index, const char *point)
 
 /*
  * Split a list that has become long; not if somebody else is at work on the
- * structure, or must see all entries: then another insert will.
+ * structure, or must see all entries: then another insert will.  Nor if that
+ * takes more time than an insert should: then vacuum will.
  */
 static void
 split_if_long(IvfIndex *index, const IvfListRef *list, uint32 depth)
@@ -41,7 +48,9 @@ split_if_long(IvfIndex *index, const IvfListRef *list, uint32 depth)
 	IvfState state;
 
 	ivf_read_state(index, &state);
-	if (!ivf_list_is_long(index, &state, depth) ||
+	if (index->coder.point_bytes * index->geometry.capacity * depth >
+			MAX_SPLIT_BYTES ||
+		!ivf_list_is_long(index, &state, depth) ||
 		!ivf_try_lock_structure(index, ExclusiveLock))
 		return;
 	if (ivf_read_list(index, list->list, NULL, NULL).version == list->version)

@@ -183,17 +183,17 @@ ivf_nearest_list(IvfIndex *index, const IvfListQuery *query,
 
 IvfListRef
 ivf_read_list(IvfIndex *index, uint32 list, VectorCode *centroid,
-			  uint32 *written_entries)
+			  IvfList *header)
 {
 	IvfState state;
 
 	ivf_read_state(index, &state);
-	return ivf_read_known_list(index, &state, list, centroid, written_entries);
+	return ivf_read_known_list(index, &state, list, centroid, header);
 }
 
 IvfListRef
 ivf_read_known_list(IvfIndex *index, const IvfState *state, uint32 list,
-					VectorCode *centroid, uint32 *written_entries)
+					VectorCode *centroid, IvfList *header)
 {
 	IvfPlace	   place = ivf_list_place(index, state, list);
 	Buffer		   buffer;
@@ -208,8 +208,8 @@ ivf_read_known_list(IvfIndex *index, const IvfState *state, uint32 list,
 	set_list_ref(&ref, list, from);
 	if (centroid != NULL)
 		memcpy(centroid, IvfListGetCentroid(from), index->geometry.code_bytes);
-	if (written_entries != NULL)
-		*written_entries = from->written_entries;
+	if (header != NULL)
+		*header = *from;
 	UnlockReleaseBuffer(buffer);
 	return ref;
 }
@@ -230,7 +230,10 @@ ivf_take_versions(IvfIndex *index, uint32 count)
 	meta = IvfPageGetMeta(
 		page_edit_image(&edit, page_edit_lock(&edit, IVF_META_BLKNO)));
 	first = meta->next_version;
-	meta->next_version += count;
+	if (first > PG_UINT32_MAX - count)
+		first = 0;
+	else
+		meta->next_version += count;
 	page_edit_finish(&edit);
 	return first;
 }
@@ -288,7 +291,7 @@ ivf_reserve_lists(IvfIndex *index, uint32 more)
 
 void
 ivf_set_list(IvfIndex *index, Page image, const IvfPlace *place,
-			 const IvfListRef *ref, uint32 written_entries,
+			 const IvfListRef *ref, uint32 written_entries, uint32 num_lists,
 			 const VectorCode *centroid)
 {
 	IvfList *list = (IvfList *) (IvfPageGetContents(image) + place->offset);
@@ -296,7 +299,8 @@ ivf_set_list(IvfIndex *index, Page image, const IvfPlace *place,
 	list->head = ref->head;
 	list->version = ref->version;
 	list->written_entries = written_entries;
-	list->unused = 0;
+	list->written_lists = num_lists;
+	list->moving = 0;
 	memcpy(IvfListGetCentroid(list), centroid, index->geometry.code_bytes);
 }
 
@@ -309,6 +313,10 @@ ivf_add_lists(IvfIndex *index, const char *centroids, uint32 count)
 
 	ivf_reserve_lists(index, count);
 	ref.version = ivf_take_versions(index, count);
+	if (ref.version == 0)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("index \"%s\" cannot have more lists",
+							   RelationGetRelationName(index->rel))));
 	ivf_read_state(index, &state);
 	for (uint32 i = 0; i < count; i++, ref.version++)
 	{
@@ -322,6 +330,7 @@ ivf_add_lists(IvfIndex *index, const char *centroids, uint32 count)
 		page = page_edit_lock(&edit, place.block);
 		ivf_check_page(index->rel, edit.buffers[page], IVF_PAGE_LISTS);
 		ivf_set_list(index, page_edit_image(&edit, page), &place, &ref, 0,
+					 state.num_lists + count,
 					 (const VectorCode *) (centroids +
 										   (Size) i *
 											   index->geometry.code_bytes));
@@ -329,4 +338,23 @@ ivf_add_lists(IvfIndex *index, const char *centroids, uint32 count)
 		meta->epoch++;
 		page_edit_finish(&edit);
 	}
+}
+
+void
+ivf_set_moving(IvfIndex *index, uint32 list, bool moving)
+{
+	IvfState state;
+	IvfPlace place;
+	PageEdit edit;
+	IvfList *header;
+
+	ivf_read_state(index, &state);
+	place = ivf_list_place(index, &state, list);
+	page_edit_start(&edit, index->rel, index->building);
+	(void) page_edit_lock(&edit, place.block);
+	ivf_check_page(index->rel, edit.buffers[0], IVF_PAGE_LISTS);
+	header = (IvfList *) (IvfPageGetContents(page_edit_image(&edit, 0)) +
+						  place.offset);
+	header->moving = moving;
+	page_edit_finish(&edit);
 }

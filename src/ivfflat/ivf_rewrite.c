@@ -32,6 +32,9 @@
  */
 #define SMALLEST_HALF_DIVISOR 64
 
+/* Entries may move to so many lists, the nearest ones. */
+#define MAX_NEIGHBOURS 64
+
 void
 ivf_lock_structure(IvfIndex *index, LOCKMODE mode)
 {
@@ -93,8 +96,13 @@ typedef struct Rewrite
 	IvfListRef	   old;
 	Part		   parts[2];
 	uint32		   num_parts;
+	IvfListRef	  *neighbours; /* lists near the old one */
+	uint32		   num_neighbours;
+	bool		   moving;	   /* have any of them got entries? */
+	char		  *centroids;  /* points: the parts', the neighbours' */
+	IvfCentroids  *nearest_to; /* the same to search; NULL: one part alone */
 	IvfSegmentCopy copy;
-	char		  *point;
+	char		  *points;	   /* of a segment */
 	uint32		   seen_head;  /* copied: all of the chain from here on, */
 	uint32		   seen_count; /* and so many entries of this segment */
 } Rewrite;
@@ -111,28 +119,47 @@ init_part(Rewrite *rewrite, Part *part, const VectorCode *centroid)
 	ivf_decode_centroid(coder, part->code, part->centroid);
 }
 
-/* Append an entry, in a new segment if there is no room. */
+/* Append entries to a part. */
 static void
-add_entry(Rewrite *rewrite, Part *part, const IvfEntry *entry)
+add_to_part(Rewrite *rewrite, Part *part, const IvfEntry *entries,
+			uint32 count)
 {
 	IvfIndex *index = rewrite->index;
-	uint32	  done = 0;
-	uint32	  depth;
 
-	if (part->entries % index->geometry.capacity != 0 &&
-		ivf_append(index, &part->ref, part->centroid, entry, 1, &done,
-				   &depth) != IVF_APPENDED)
-		elog(ERROR, "segment %u of index \"%s\" is not as it was written",
-			 part->ref.head, RelationGetRelationName(index->rel));
-	if (done == 0)
+	part->entries += count;
+	while (count > 0)
 	{
-		part->ref.head = ivf_new_segment(index, part->ref.list,
-										 part->ref.version, part->ref.head,
-										 ++part->depth);
-		(void) ivf_append(index, &part->ref, part->centroid, entry, 1, &done,
-						  &depth);
+		uint32 done = 0;
+		uint32 depth;
+
+		if (part->ref.head != IVF_NONE &&
+			ivf_append(index, &part->ref, part->centroid, entries, count,
+					   &done, &depth) != IVF_APPENDED)
+			elog(ERROR, "segment %u of index \"%s\" is not as it was written",
+				 part->ref.head, RelationGetRelationName(index->rel));
+		entries += done;
+		count -= done;
+		if (count > 0)
+			part->ref.head = ivf_new_segment(index, part->ref.list,
+											 part->ref.version, part->ref.head,
+											 ++part->depth);
 	}
-	part->entries++;
+}
+
+/* Append copies of entries to a neighbour. */
+static void
+add_to_neighbour(Rewrite *rewrite, uint32 neighbour, const IvfEntry *entries,
+				 uint32 count)
+{
+	IvfIndex *index = rewrite->index;
+
+	if (!rewrite->moving)
+		ivf_set_moving(index, rewrite->old.list, true);
+	rewrite->moving = true;
+	ivf_append_all(index, &rewrite->neighbours[neighbour],
+				   rewrite->centroids + index->coder.point_bytes *
+											(rewrite->num_parts + neighbour),
+				   entries, count);
 }
 
 /* Of two parts, the one that a point belongs to.  Leaves memory behind. */
@@ -149,36 +176,85 @@ choose_part(Rewrite *rewrite, const char *point)
 			   : &parts[0];
 }
 
+/* A live entry of the copied segment and where it belongs. */
+typedef struct Placed
+{
+	uint32	 target; /* a part, or behind them a neighbour */
+	IvfEntry entry;
+} Placed;
+
+static int
+compare_placed(const void *a, const void *b)
+{
+	const Placed *pa = a;
+	const Placed *pb = b;
+
+	if (pa->target != pb->target)
+		return pa->target < pb->target ? -1 : 1;
+	/* points, too, are in the order of the segment */
+	return pa->entry.point < pb->entry.point
+			   ? -1
+			   : pa->entry.point > pb->entry.point;
+}
+
+/* Place the live entries of the copied segment, from `first` on. */
+static uint32
+place_copied(Rewrite *rewrite, uint32 first, Placed *placed)
+{
+	IvfIndex	   *index = rewrite->index;
+	IvfSegmentCopy *copy = &rewrite->copy;
+	uint32		   *targets;
+	uint32			count = 0;
+
+	for (uint32 i = first; i < copy->count; i++)
+	{
+		IvfEntry *entry = &placed[count].entry;
+		char	 *point = rewrite->points + index->coder.point_bytes * count;
+
+		if (!ItemPointerIsValid(&copy->tids[i]))
+			continue;
+		entry->tid = copy->tids[i];
+		entry->code = ivf_copied_code(index, copy, i);
+		entry->point = point;
+		entry->loss = ivf_decoding_loss(&index->coder, entry->code);
+		ivf_decode(&index->coder, entry->code, point);
+		placed[count++].target = 0;
+	}
+	if (rewrite->nearest_to == NULL || count == 0)
+		return count;
+
+	targets = palloc(sizeof(uint32) * count);
+	ivf_nearest_centroids(rewrite->nearest_to, rewrite->points, count, targets,
+						  NULL);
+	for (uint32 i = 0; i < count; i++)
+		placed[i].target = targets[i];
+	pfree(targets);
+	qsort(placed, count, sizeof(Placed), compare_placed);
+	return count;
+}
+
 /* Append the live entries of the copied segment, from `first` on. */
 static void
 add_copied(Rewrite *rewrite, uint32 first)
 {
-	IvfIndex	   *index = rewrite->index;
-	IvfSegmentCopy *copy = &rewrite->copy;
-	MemoryContext	context = AllocSetContextCreate(CurrentMemoryContext,
-													"ivfflat rewrite segment",
-													ALLOCSET_DEFAULT_SIZES);
-	MemoryContext	old_context = MemoryContextSwitchTo(context);
+	uint32	  room = rewrite->index->geometry.capacity;
+	Placed	 *placed = palloc(sizeof(Placed) * room);
+	IvfEntry *entries = palloc(sizeof(IvfEntry) * room);
+	uint32	  count = place_copied(rewrite, first, placed);
 
-	for (uint32 i = first; i < copy->count; i++)
+	for (uint32 i = 0, n; i < count; i += n)
 	{
-		IvfEntry entry = {copy->tids[i], ivf_copied_code(index, copy, i),
-						  rewrite->point,
-						  ivf_decoding_loss(&index->coder,
-											ivf_copied_code(index, copy, i))};
-		Part	*part = &rewrite->parts[0];
+		uint32 target = placed[i].target;
 
-		if (!ItemPointerIsValid(&entry.tid))
-			continue;
-		if (rewrite->num_parts > 1 || index->coder.coarse)
-			ivf_decode(&index->coder, entry.code, rewrite->point);
-		if (rewrite->num_parts > 1)
-			part = choose_part(rewrite, rewrite->point);
-		add_entry(rewrite, part, &entry);
-		MemoryContextReset(context);
+		for (n = 0; i + n < count && placed[i + n].target == target; n++)
+			entries[n] = placed[i + n].entry;
+		if (target < rewrite->num_parts)
+			add_to_part(rewrite, &rewrite->parts[target], entries, n);
+		else
+			add_to_neighbour(rewrite, target - rewrite->num_parts, entries, n);
 	}
-	MemoryContextSwitchTo(old_context);
-	MemoryContextDelete(context);
+	pfree(entries);
+	pfree(placed);
 }
 
 /*
@@ -361,7 +437,7 @@ switch_lists(Rewrite *rewrite)
 		const Part *part = &rewrite->parts[i];
 
 		ivf_set_list(index, page_edit_image(&edit, pages[i]), &places[i],
-					 &part->ref, part->entries, part->code);
+					 &part->ref, part->entries, meta->num_lists, part->code);
 	}
 	page_edit_finish(&edit);
 	return true;
@@ -391,6 +467,136 @@ move_entries(Rewrite *rewrite)
 				   rewrite->old.version);
 }
 
+/* ------------------------------------------------------------------------
+ * Neighbours
+ * ------------------------------------------------------------------------
+ */
+
+/* Find the lists near the old one, and arrange all centroids. */
+static void
+find_neighbours(Rewrite *rewrite, const VectorCode *centroid)
+{
+	IvfIndex	*index = rewrite->index;
+	Size		 point_bytes = index->coder.point_bytes;
+	VectorCode	*code = palloc(index->geometry.code_bytes);
+	char		*point = palloc(point_bytes);
+	IvfListQuery query;
+	IvfRanking	 ranking;
+	uint32		 count = rewrite->num_parts;
+	IvfPointKind kind = ivf_point_kind(&index->coder);
+
+	ivf_decode_centroid(&index->coder, centroid, point);
+	ivf_list_query_init(&query, &index->coder, point, false);
+	ivf_rank_lists(index, &query, &ranking);
+	rewrite->neighbours = palloc(sizeof(IvfListRef) * MAX_NEIGHBOURS);
+	rewrite->centroids = palloc(point_bytes * (count + MAX_NEIGHBOURS));
+	for (uint32 i = 0; i < count; i++)
+		memcpy(rewrite->centroids + point_bytes * i,
+			   rewrite->parts[i].centroid, point_bytes);
+	while (rewrite->num_neighbours < MAX_NEIGHBOURS && ranking.num_lists > 0)
+	{
+		IvfListRef near = ivf_next_list(&ranking);
+
+		if (near.list == rewrite->old.list)
+			continue;
+		rewrite->neighbours[rewrite->num_neighbours++] = ivf_read_known_list(
+			index, &ranking.state, near.list, code, NULL);
+		ivf_decode_centroid(&index->coder, code,
+							rewrite->centroids + point_bytes * count++);
+	}
+	if (count > 1)
+	{
+		if (kind == IVF_POINTS_SPHERE)
+			kind = IVF_POINTS_FLOAT;
+		rewrite->nearest_to = ivf_centroids_init(
+			palloc_extended(ivf_centroids_bytes(kind, index->dimensions,
+												count),
+							MCXT_ALLOC_HUGE),
+			kind, index->dimensions, rewrite->centroids, count);
+	}
+	pfree(ranking.lists);
+	pfree(point);
+	pfree(code);
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
+}
+
+/* The TIDs of all live entries of a list, sorted. */
+static ItemPointerData *
+collect_tids(Rewrite *rewrite, uint32 *count)
+{
+	IvfIndex		*index = rewrite->index;
+	ItemPointerData *tids = NULL;
+
+	*count = 0;
+	for (uint32 segment = rewrite->old.head; segment != IVF_NONE;
+		 segment = rewrite->copy.next)
+	{
+		copy_segment(rewrite, segment, tids == NULL);
+		if (tids == NULL)
+			tids = palloc_extended(sizeof(ItemPointerData) *
+									   index->geometry.capacity *
+									   rewrite->copy.depth,
+								   MCXT_ALLOC_HUGE);
+		for (uint32 i = 0; i < rewrite->copy.count; i++)
+		{
+			if (ItemPointerIsValid(&rewrite->copy.tids[i]))
+				tids[(*count)++] = rewrite->copy.tids[i];
+		}
+	}
+	if (*count > 1)
+		qsort(tids, *count, sizeof(ItemPointerData), compare_tids);
+	return tids;
+}
+
+/*
+ * A rewrite of the list has failed when it had copied entries to others: clear
+ * the copies.
+ */
+static void
+undo_moves(Rewrite *rewrite)
+{
+	IvfIndex		*index = rewrite->index;
+	uint32			 num_moved;
+	ItemPointerData *moved = collect_tids(rewrite, &num_moved);
+	ItemPointerData *found = palloc(sizeof(ItemPointerData) *
+									index->geometry.capacity);
+	IvfState		 state;
+
+	ivf_read_state(index, &state);
+	for (uint32 number = 0; number < state.fresh_segment && num_moved > 0;
+		 number++)
+	{
+		Buffer buffer = ivf_lock_segment(index, number, BUFFER_LOCK_SHARE);
+		const IvfSegment *segment = IvfPageGetSegment(BufferGetPage(buffer));
+		uint32			  num_found = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 i = 0;
+			 i < segment->count && segment->list != rewrite->old.list &&
+			 (segment->state == IVF_SEGMENT_OPEN ||
+			  segment->state == IVF_SEGMENT_CLOSED);
+			 i++)
+		{
+			if (ItemPointerIsValid(&segment->tids[i]) &&
+				bsearch(&segment->tids[i], moved, num_moved,
+						sizeof(ItemPointerData), compare_tids) != NULL)
+				found[num_found++] = segment->tids[i];
+		}
+		UnlockReleaseBuffer(buffer);
+		if (num_found > 0)
+			ivf_clear_entries(index, number, found, num_found);
+	}
+	ivf_set_moving(index, rewrite->old.list, false);
+	pfree(found);
+	if (moved != NULL)
+		pfree(moved);
+}
+
 bool
 ivf_rewrite_list(IvfIndex *index, uint32 list, bool split)
 {
@@ -400,13 +606,18 @@ ivf_rewrite_list(IvfIndex *index, uint32 list, bool split)
 	MemoryContext old_context = MemoryContextSwitchTo(context);
 	Rewrite		  rewrite = {.index = index};
 	VectorCode	 *centroid = palloc(index->geometry.code_bytes);
+	IvfList		  header;
 	IvfState	  state;
 	uint32		  version;
 	bool		  done;
 
 	ivf_init_copy(index, &rewrite.copy);
-	rewrite.point = palloc(index->coder.point_bytes);
-	rewrite.old = ivf_read_list(index, list, centroid, NULL);
+	rewrite.points = palloc_extended(index->coder.point_bytes *
+										 index->geometry.capacity,
+									 MCXT_ALLOC_HUGE);
+	rewrite.old = ivf_read_list(index, list, centroid, &header);
+	if (header.moving)
+		undo_moves(&rewrite);
 	if (!choose_centroids(&rewrite, split))
 	{
 		/* no entries: the centroid stays */
@@ -418,13 +629,19 @@ ivf_rewrite_list(IvfIndex *index, uint32 list, bool split)
 	if (done)
 	{
 		ivf_reserve_lists(index, rewrite.num_parts - 1);
-		ivf_read_state(index, &state);
 		version = ivf_take_versions(index, rewrite.num_parts);
+		/* after four billion rewrites lists stay as they are */
+		done = version != 0;
+	}
+	if (done)
+	{
+		ivf_read_state(index, &state);
 		for (uint32 i = 0; i < rewrite.num_parts; i++)
 		{
 			rewrite.parts[i].ref.list = i == 0 ? list : state.num_lists;
 			rewrite.parts[i].ref.version = version + i;
 		}
+		find_neighbours(&rewrite, centroid);
 		move_entries(&rewrite);
 	}
 	MemoryContextSwitchTo(old_context);

@@ -52,6 +52,9 @@ typedef struct ReadSegment
 	ItemPointerData *tids; /* as they were; invalid where a row is gone */
 } ReadSegment;
 
+/* Room for so many rows to return at first. */
+#define RETURNED_ROWS 64
+
 /* An entry of which only the coarse code has been looked at. */
 typedef struct CoarseEntry
 {
@@ -68,7 +71,7 @@ typedef struct Candidate
 	ItemPointerData	 tid;
 } Candidate;
 
-/* TIDs that have been returned; only looked at after a scan began anew. */
+/* A row that has been returned. */
 typedef struct ReturnedRow
 {
 	ItemPointerData tid;
@@ -131,10 +134,8 @@ typedef struct IvfScan
 	double		 last_distance; /* of the row returned last */
 	bool		 any_returned;
 
-	ItemPointerData *returned; /* rows returned so far */
-	uint64			 num_returned;
-	uint64			 returned_allocated;
-	returned_hash	*skip; /* the same, once the scan began anew */
+	returned_hash *returned; /* rows so far */
+	bool		   anew;	 /* did the scan begin anew? */
 } IvfScan;
 
 static int
@@ -345,7 +346,7 @@ static bool
 is_to_skip(IvfScan *so, const ItemPointerData *tid)
 {
 	return !ItemPointerIsValid(tid) ||
-		   (so->skip != NULL && returned_lookup(so->skip, *tid) != NULL);
+		   (so->anew && returned_lookup(so->returned, *tid) != NULL);
 }
 
 static void
@@ -595,15 +596,7 @@ begin_anew(IvfScan *so)
 			 errhint("Please REINDEX it.")));
 
 	clear_candidates(so);
-	if (so->skip == NULL)
-		so->skip = returned_create(so->context, so->num_returned + 16, NULL);
-	for (uint64 i = 0; i < so->num_returned; i++)
-	{
-		bool found;
-
-		(void) returned_insert(so->skip, so->returned[i], &found);
-	}
-	so->num_returned = 0;
+	so->anew = true;
 	if (so->ranking.lists != NULL)
 		pfree(so->ranking.lists);
 	rank_lists(so);
@@ -694,7 +687,7 @@ static bool
 read_ahead(IvfScan *so)
 {
 	return so->automatic &&
-		   so->entries < so->num_returned * IVF_ENTRIES_PER_ROW &&
+		   so->entries < so->returned->members * IVF_ENTRIES_PER_ROW &&
 		   so->probed < (uint32) ivfflat_max_probes &&
 		   probe(so, more_probes(so));
 }
@@ -731,9 +724,8 @@ start_scan(IndexScanDesc scan)
 	so->num_heaped = so->num_others = so->coarse_allocated = 0;
 	so->segments = NULL;
 	so->num_segments = so->segments_allocated = 0;
-	so->returned = NULL;
-	so->num_returned = so->returned_allocated = 0;
-	so->skip = NULL;
+	so->returned = returned_create(so->context, RETURNED_ROWS, NULL);
+	so->anew = false;
 	so->any_returned = false;
 	so->probed = 0;
 	row_fetch_begin(&so->rows, scan);
@@ -912,21 +904,17 @@ refine_pending(IvfScan *so)
 	pairingheap_add(so->ready, &candidate->node);
 }
 
-static void
-remember_returned(IvfScan *so, const ItemPointerData *tid)
+/*
+ * Note that a row is returned; false if it was before.  An entry that moves to
+ * another list is in both for a while, and the scan may have read both.
+ */
+static bool
+note_returned(IvfScan *so, const ItemPointerData *tid)
 {
-	if (so->num_returned == so->returned_allocated)
-	{
-		so->returned_allocated = Max(so->returned_allocated * 2, 64);
-		so->returned = so->returned == NULL
-						   ? MemoryContextAlloc(so->context,
-												sizeof(ItemPointerData) *
-													so->returned_allocated)
-						   : repalloc_huge(so->returned,
-										   sizeof(ItemPointerData) *
-											   so->returned_allocated);
-	}
-	so->returned[so->num_returned++] = *tid;
+	bool found;
+
+	(void) returned_insert(so->returned, *tid, &found);
+	return !found;
 }
 
 /* Find the next row in order; false if there is none. */
@@ -949,17 +937,20 @@ next_row(IndexScanDesc scan)
 				 (pending == NULL || so->query.value == NULL ||
 				  ready->bound <= pending->bound))
 		{
+			bool is_new;
+
 			if (read_ahead(so))
 				continue;
+			is_new = note_returned(so, &ready->tid);
 			scan->xs_heaptid = ready->tid;
 			scan->xs_recheck = false;
 			scan->xs_recheckorderby = false;
 			so->last_distance = ready->bound;
 			so->any_returned = true;
-			remember_returned(so, &ready->tid);
 			(void) pairingheap_remove_first(so->ready);
 			pfree(ready);
-			return true;
+			if (is_new)
+				return true;
 		}
 		else if (pending != NULL)
 			refine_pending(so);

@@ -248,14 +248,12 @@ ivf_free_segment(IvfIndex *index, uint32 number)
 }
 
 /*
- * Pin and lock the first page of a segment; raises ERRCODE_INDEX_CORRUPTED if
- * there is none.
+ * The block of a segment's first page; raises ERRCODE_INDEX_CORRUPTED if there
+ * is no such segment.
  */
-Buffer
-ivf_lock_segment(IvfIndex *index, uint32 number, int mode)
+static BlockNumber
+existing_block(IvfIndex *index, uint32 number)
 {
-	Buffer buffer;
-
 	if (unlikely(number >= index->num_segments))
 	{
 		IvfState state;
@@ -271,9 +269,27 @@ ivf_lock_segment(IvfIndex *index, uint32 number, int mode)
 					 RelationGetRelationName(index->rel), number),
 				 errhint("Please REINDEX it.")));
 	}
-	buffer = index_pin_page(index->rel,
-							ivf_segment_block(&index->geometry, number));
+	return ivf_segment_block(&index->geometry, number);
+}
+
+Buffer
+ivf_lock_segment(IvfIndex *index, uint32 number, int mode)
+{
+	Buffer buffer = index_pin_page(index->rel, existing_block(index, number));
+
 	LockBuffer(buffer, mode);
+	ivf_check_segment(index, buffer);
+	return buffer;
+}
+
+Buffer
+ivf_read_segment(IvfIndex *index, uint32 number, BufferAccessStrategy strategy)
+{
+	Buffer buffer = ReadBufferExtended(index->rel, MAIN_FORKNUM,
+									   existing_block(index, number),
+									   RBM_NORMAL, strategy);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	ivf_check_segment(index, buffer);
 	return buffer;
 }
@@ -365,9 +381,16 @@ writer_page(SegmentWriter *writer, uint32 page_no, IvfPageKind kind)
 	if (edit->num_pages == MAX_GENERIC_XLOG_PAGES - 1)
 		writer_flush(writer);
 	page = page_edit_lock(edit, block);
-	if (!PageIsNew(page_edit_peek(edit, page)) &&
-		IvfPageGetHeader(page_edit_peek(edit, page))->page_id != IVF_PAGE_ID)
-		ivf_check_page(writer->index->rel, edit->buffers[page], kind);
+	if (!PageIsNew(page_edit_peek(edit, page)))
+	{
+		const IvfPageHeader *header = IvfPageGetHeader(
+			page_edit_peek(edit, page));
+
+		/* what the list that had the segment before wrote may be of any kind */
+		if (header->page_id != IVF_PAGE_ID ||
+			header->version == writer->version)
+			ivf_check_page(writer->index->rel, edit->buffers[page], kind);
+	}
 	image = page_edit_image(edit, page);
 	if (PageIsNew(image) ||
 		IvfPageGetHeader(image)->version != writer->version)
@@ -513,6 +536,58 @@ ivf_append(IvfIndex *index, const IvfListRef *list, const char *centroid,
 	page_edit_finish(&writer.edit);
 	*done = count;
 	return IVF_APPENDED;
+}
+
+void
+ivf_append_all(IvfIndex *index, IvfListRef *list, const char *centroid,
+			   const IvfEntry *entries, uint32 count)
+{
+	while (count > 0)
+	{
+		uint32 done = 0;
+		uint32 depth = 0;
+
+		if (list->head != IVF_NONE)
+			(void) ivf_append(index, list, centroid, entries, count, &done,
+							  &depth);
+		entries += done;
+		count -= done;
+		if (count > 0)
+		{
+			/* somebody else may be faster */
+			(void) ivf_extend_list(index, list, depth + 1);
+			list->head = ivf_read_list(index, list->list, NULL, NULL).head;
+		}
+	}
+}
+
+/*
+ * The segment may have been given to another list since its TIDs were looked
+ * at, but only with rows that are not dead; and a TID that was dead has not
+ * been used again.
+ */
+void
+ivf_clear_entries(IvfIndex *index, uint32 number, const ItemPointerData *tids,
+				  uint32 count)
+{
+	PageEdit	edit;
+	IvfSegment *segment;
+	uint32		next = 0;
+
+	page_edit_start(&edit, index->rel, index->building);
+	(void) page_edit_lock(&edit, ivf_segment_block(&index->geometry, number));
+	ivf_check_segment(index, edit.buffers[0]);
+	segment = IvfPageGetSegment(page_edit_image(&edit, 0));
+	for (uint32 i = 0; i < segment->count && next < count; i++)
+	{
+		if (!ItemPointerEquals(&segment->tids[i],
+							   unconstify(ItemPointerData *, &tids[next])))
+			continue;
+		ItemPointerSetInvalid(&segment->tids[i]);
+		segment->dead++;
+		next++;
+	}
+	page_edit_finish(&edit);
 }
 
 /* ------------------------------------------------------------------------

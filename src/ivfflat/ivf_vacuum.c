@@ -23,39 +23,16 @@
 /* Its centroid is computed anew when it has so many times the entries. */
 #define RECENTRE_GROWTH 2
 
+/*
+ * When there are so many times the lists, some of its entries may be nearer to
+ * lists that are new.
+ */
+#define MORE_LISTS 1.25
+
 static IndexBulkDeleteResult *
 start_vacuum(IndexBulkDeleteResult *stats)
 {
 	return stats != NULL ? stats : palloc0(sizeof(IndexBulkDeleteResult));
-}
-
-/*
- * Clear the TIDs of dead rows of one segment.  It may have been given to
- * another list since its TIDs were looked at, but only with rows that are not
- * dead; and a TID that was dead has not been used again.
- */
-static void
-clear_dead_rows(IvfIndex *index, uint32 number, const ItemPointerData *dead,
-				uint32 num_dead)
-{
-	PageEdit	edit;
-	IvfSegment *segment;
-	uint32		next = 0;
-
-	page_edit_start(&edit, index->rel, index->building);
-	(void) page_edit_lock(&edit, ivf_segment_block(&index->geometry, number));
-	ivf_check_segment(index, edit.buffers[0]);
-	segment = IvfPageGetSegment(page_edit_image(&edit, 0));
-	for (uint32 i = 0; i < segment->count && next < num_dead; i++)
-	{
-		if (!ItemPointerEquals(&segment->tids[i],
-							   unconstify(ItemPointerData *, &dead[next])))
-			continue;
-		ItemPointerSetInvalid(&segment->tids[i]);
-		segment->dead++;
-		next++;
-	}
-	page_edit_finish(&edit);
 }
 
 /*
@@ -93,12 +70,7 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		uint32			  num_dead = 0;
 
 		VacuumDelayPoint();
-		buffer = ReadBufferExtended(index->rel, MAIN_FORKNUM,
-									ivf_segment_block(&index->geometry,
-													  number),
-									RBM_NORMAL, info->strategy);
-		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		ivf_check_segment(index, buffer);
+		buffer = ivf_read_segment(index, number, info->strategy);
 		segment = IvfPageGetSegment(BufferGetPage(buffer));
 		if (segment->state == IVF_SEGMENT_OPEN ||
 			segment->state == IVF_SEGMENT_CLOSED)
@@ -116,7 +88,7 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				stats->num_index_tuples++;
 		}
 		if (num_dead > 0)
-			clear_dead_rows(index, number, tids, num_dead);
+			ivf_clear_entries(index, number, tids, num_dead);
 		stats->tuples_removed += num_dead;
 	}
 	ivf_unlock_structure(index, ShareLock);
@@ -134,11 +106,9 @@ ivf_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 /* What the segments of a list hold. */
 typedef struct ListUse
 {
-	uint32 version;
-	uint32 written_entries;
-	uint64 entries;
-	uint64 dead;
-	bool   rewrite;
+	IvfList header;
+	uint64	entries;
+	uint64	dead;
 } ListUse;
 
 typedef struct Cleanup
@@ -168,17 +138,12 @@ in_directory(const IvfState *state, uint32 segment)
 static bool
 look_at_segment(Cleanup *cleanup, uint32 number)
 {
-	IvfIndex		 *index = cleanup->index;
-	Buffer			  buffer = ReadBufferExtended(index->rel, MAIN_FORKNUM,
-												  ivf_segment_block(&index->geometry,
-																	number),
-												  RBM_NORMAL, cleanup->info->strategy);
+	IvfIndex *index = cleanup->index;
+	Buffer buffer = ivf_read_segment(index, number, cleanup->info->strategy);
 	const IvfSegment *segment;
 	uint32			  version;
 	bool			  orphan = false;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	ivf_check_segment(index, buffer);
 	segment = IvfPageGetSegment(BufferGetPage(buffer));
 	version = IvfPageGetHeader(BufferGetPage(buffer))->version;
 	if (segment->state == IVF_SEGMENT_FREE)
@@ -186,7 +151,7 @@ look_at_segment(Cleanup *cleanup, uint32 number)
 	else if (segment->state == IVF_SEGMENT_LISTS)
 		orphan = !in_directory(&cleanup->state, number);
 	else if (segment->list >= cleanup->state.num_lists ||
-			 cleanup->lists[segment->list].version != version)
+			 cleanup->lists[segment->list].header.version != version)
 		orphan = true;
 	else
 	{
@@ -214,10 +179,8 @@ look_at_segments(Cleanup *cleanup)
 	cleanup->lists = palloc0(sizeof(ListUse) *
 							 Max(cleanup->state.num_lists, 1));
 	for (uint32 i = 0; i < cleanup->state.num_lists; i++)
-		cleanup->lists[i].version = ivf_read_list(
-										index, i, NULL,
-										&cleanup->lists[i].written_entries)
-										.version;
+		(void) ivf_read_known_list(index, &cleanup->state, i, NULL,
+								   &cleanup->lists[i].header);
 	for (uint32 i = 0; i < cleanup->state.fresh_segment; i++)
 	{
 		VacuumDelayPoint();
@@ -246,13 +209,15 @@ list_depth(IvfIndex *index, uint32 list)
 
 /* Should a list be written anew, though it is not too long? */
 static bool
-needs_rewrite(const IvfIndex *index, const ListUse *list)
+needs_rewrite(const Cleanup *cleanup, const ListUse *list)
 {
 	uint64 live = list->entries - list->dead;
+	uint32 room = cleanup->index->geometry.capacity;
 
-	return list->dead * DEAD_DIVISOR > list->entries ||
-		   live > (uint64) list->written_entries * RECENTRE_GROWTH +
-					  index->geometry.capacity;
+	return list->header.moving || list->dead * DEAD_DIVISOR > list->entries ||
+		   live > (uint64) list->header.written_entries * RECENTRE_GROWTH +
+					  room ||
+		   cleanup->state.num_lists > list->header.written_lists * MORE_LISTS;
 }
 
 /*
@@ -272,7 +237,7 @@ rewrite_lists(Cleanup *cleanup)
 	for (uint32 list = 0; list < state.num_lists; list++)
 	{
 		bool rewrite = list < known &&
-					   needs_rewrite(index, &cleanup->lists[list]);
+					   needs_rewrite(cleanup, &cleanup->lists[list]);
 
 		for (bool again = true; again;)
 		{
