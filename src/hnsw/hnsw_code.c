@@ -365,6 +365,7 @@ hnsw_query_init_refinement(HnswQuery *query, HnswCoder *coder,
 									 query->codes.floats, query->codes.loss);
 	else
 		coder_query_init(&query->refinement, &coder->refinement, value);
+	coder_query_set_deviations(&query->refinement, CODER_LIKELY_DEVIATIONS);
 }
 
 HnswBounds

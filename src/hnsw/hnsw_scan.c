@@ -366,6 +366,7 @@ start_search(IndexScanDesc scan)
 		coder_check_dimensions(&so->index->coder.codes, value);
 	}
 	hnsw_query_init(&so->query, &so->index->coder, value);
+	coder_query_set_deviations(&so->query.codes, CODER_LIKELY_DEVIATIONS);
 	hnsw_query_init_refinement(&so->query, &so->index->coder, value);
 	so->ordered = so->query.codes.value != NULL;
 	so->refinement.context = so->context;

@@ -186,8 +186,11 @@ extern void coder_query_init_from_code(CoderQuery		 *query,
 
 /*
  * From now on take bounds that are only likely, to so many standard deviations,
- * where vectors are rotated (sq8_likely_error).
+ * where vectors are rotated (sq8_likely_error).  With six one in a billion is
+ * wrong.
  */
+#define CODER_LIKELY_DEVIATIONS 6
+
 extern void coder_query_set_deviations(CoderQuery *query, float deviations);
 
 /* Raise pgvector's error unless the value has the index's dimensions. */

@@ -20,12 +20,6 @@
  */
 #define MIN_COARSE_DIMENSIONS 64
 
-/*
- * Standard deviations that likely bounds of fine codes leave room for, where
- * vectors are rotated: one in a billion is wrong.
- */
-#define FINE_EPSILON 6
-
 CodeEncoding
 ivf_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
 					uint64 seed, const void *const *values, int count)
@@ -224,8 +218,8 @@ ivf_query_init(IvfCoder *coder, const void *value, CoderQuery *query,
 	char *point;
 
 	coder_query_init(query, &coder->fine, value);
-	coder_query_set_deviations(query, FINE_EPSILON);
-	query->rabitq.epsilon = FINE_EPSILON;
+	coder_query_set_deviations(query, CODER_LIKELY_DEVIATIONS);
+	query->rabitq.epsilon = CODER_LIKELY_DEVIATIONS;
 	if (query->value != NULL && !coder->rotates &&
 		coder->fine.encoding.kind == CODE_SQ8)
 	{
