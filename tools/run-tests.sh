@@ -105,13 +105,14 @@ build()
 
 # pg_regress starts and stops a server of its own.  Tests disable plan types,
 # which makes every plan look expensive enough to be compiled; that would take
-# longer than all the tests.
+# longer than all the tests.  Autovacuum holds snapshots, and so keeps a test's
+# VACUUM from removing rows.
 regress()
 {
 	local program=$1 name=$2 input=$PWD/$3 expected=$PWD/$4
 	shift 4
 	mkdir -p "$work/$name" && ln -s "$expected" "$work/$name/expected" &&
-		cd "$work/$name" && echo "jit = off" >"$work/$name/server.conf" &&
+		cd "$work/$name" && printf '%s\n' "jit = off" "autovacuum = off" >"$work/$name/server.conf" &&
 		"$testlib/$program" --temp-instance="$work/$name/server" \
 			--temp-config="$work/$name/server.conf" \
 			--bindir="$bindir" --inputdir="$input" \
