@@ -9,6 +9,7 @@
 #   make check-style     layout, warnings and include rules
 #   make check-sanitize  the tests, with a build that reports undefined behaviour
 #   make bench           compare with pgvector, hnswlib and faiss (test/bench/README)
+#   make plots           docs/, from the results of that: which index when
 #   make fuzz            random inputs for the parsers, FUZZ_SECONDS (600) each
 #
 # The first two need only make and a compiler; the rest need the server's
@@ -163,7 +164,10 @@ fuzz:
 bench:
 	@bash test/bench/run.sh
 
+plots:
+	@/usr/bin/python3 test/bench/choice.py "$${RESULTS:-bench-results}" docs
+
 # All that the compiler has to say, and nothing linked.
 objects: $(OBJS)
 
-.PHONY: test test-all-versions quickstart quickstart-stop quickstart-clean format check-style check-sanitize fuzz bench objects
+.PHONY: test test-all-versions quickstart quickstart-stop quickstart-clean format check-style check-sanitize fuzz bench plots objects

@@ -37,7 +37,9 @@ class ServerIndex:
         self.definition = f"CREATE INDEX items_v ON items USING {method} (v {OPCLASSES[data.metric]}){with_lists}"
 
     def settings(self, parameter):
-        return {PARAMETERS[self.method]: parameter, "enable_seqscan": "off"}
+        """parameter: a number, or settings by their names."""
+        chosen = parameter if isinstance(parameter, dict) else {PARAMETERS[self.method]: parameter}
+        return {**chosen, "enable_seqscan": "off"}
 
     def statement(self):
         return (f"SELECT q.id, ARRAY(SELECT i.id FROM items i ORDER BY i.v {self.operator} q.v LIMIT {K}) "

@@ -63,7 +63,7 @@ class Report:
                 axes.plot([p["recall"] for p in points], [p["qps"] for p in points], marker="o", markersize=3, label=engine)
             axes.set_yscale("log")
             axes.set_xlabel("recall of the 10 nearest")
-            axes.set_ylabel("queries per second, one process")
+            axes.set_ylabel("queries per second of CPU time")
             axes.set_title(name)
             axes.grid(True, which="both", linewidth=0.3)
             axes.legend()
