@@ -177,6 +177,13 @@ typedef struct DistanceKernels
 	int64 (*dot_u8_i16)(const uint8 *code, const int16 *q, uint32 dim);
 	uint32 (*dot_u8_u8)(const uint8 *a, const uint8 *b, uint32 dim);
 
+	/*
+	 * The same of levels of 4, 2 or 1 bits, packed into n bytes: bits b * k ..
+	 * b * k + b - 1 of byte i are the level of q[n * k + i].
+	 */
+	int64 (*dot_packed_i16)(const uint8 *packed, uint32 bits, const int16 *q,
+							uint32 levels);
+
 	/* sum |q[i] - (offset + step * code[i])| */
 	float (*l1_u8_f32)(const uint8 *code, float offset, float step,
 					   const float *q, uint32 dim);

@@ -614,6 +614,35 @@ dot_u8_i16(const uint8 *code, const int16 *q, uint32 dim)
 	return vc_sum_wide(sum0, sum1, sum2, sum3);
 }
 
+/*
+ * dot_packed_i16 -- products are below 2^15, so partial sums have room for as
+ * many levels as those of dot_u8_i16.
+ */
+static int64
+dot_packed_i16(const uint8 *packed, uint32 bits, const int16 *q, uint32 levels)
+{
+	uint32		bytes = (levels * bits + 7) / 8;
+	VC			mask = vb_set1((1 << bits) - 1);
+	uint32		first = 0;
+
+	DECLARE_VC_SUMS(sum);
+
+	/* what lies at the same bits of all bytes is one run of levels */
+	for (uint32 shift = 0; first < levels; shift += bits, first += bytes)
+	{
+		uint32		dim = levels - first < bytes ? levels - first : bytes;
+
+#define LEVELS(v) vb_and(vc_srl(v, shift), mask)
+#define STEP(k, i) 	sum##k = vc_dot(sum##k, LEVELS(vc_load_u8(packed + (i))), 					vc_load_i16(q + first + (i)))
+#define TAIL(k, n) 	sum##k = vc_dot(sum##k, LEVELS(vc_load_u8_tail(packed, dim, n)), 					vc_load_i16_tail(q + first, dim, n))
+		FOR_EACH_VECTOR(VC_CODES);
+#undef LEVELS
+#undef STEP
+#undef TAIL
+	}
+	return vc_sum_wide(sum0, sum1, sum2, sum3);
+}
+
 #ifndef HAVE_DOT_U8_U8
 
 /* 32768 * 255^2 < 2^31 */
@@ -1334,6 +1363,7 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.hamming_bits = hamming_bits##bits, \
 	.jaccard_bits = jaccard_bits##bits, \
 	.dot_u8_i16 = dot_u8_i16, \
+	.dot_packed_i16 = dot_packed_i16, \
 	.dot_u8_u8 = dot_u8_u8, \
 	.l1_u8_f32 = l1_u8_f32, \
 	.l1_u8_u8 = l1_u8_u8, \

@@ -56,6 +56,7 @@ typedef __m256i VB;
 #define vc_zero()		  _mm256_setzero_si256()
 #define vc_add(a, b)	  _mm256_add_epi32(a, b)
 #define vc_dot(sum, a, b) _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
+#define vc_srl(v, n)	  _mm256_srl_epi16(v, _mm_cvtsi32_si128(n))
 #define vc_load_i16(p)	  _mm256_loadu_si256((const __m256i *) (p))
 #define vb_zero()		  _mm256_setzero_si256()
 #define vb_load(p)		  _mm256_loadu_si256((const __m256i *) (p))

@@ -52,6 +52,7 @@ typedef simde__m128i VB;
 #define vc_zero()		  simde_mm_setzero_si128()
 #define vc_add(a, b)	  simde_mm_add_epi32(a, b)
 #define vc_dot(sum, a, b) simde_mm_add_epi32(sum, simde_mm_madd_epi16(a, b))
+#define vc_srl(v, n)	  simde_mm_srl_epi16(v, simde_mm_cvtsi32_si128(n))
 #define vc_load_i16(p)	  simde_mm_loadu_si128((const simde__m128i *) (p))
 #define vb_zero()		  simde_mm_setzero_si128()
 #define vb_load(p)		  simde_mm_loadu_si128((const simde__m128i *) (p))

@@ -58,6 +58,7 @@ typedef __m512i VB;
 #define vc_zero()	   _mm512_setzero_si512()
 #define vc_add(a, b)   _mm512_add_epi32(a, b)
 #define vc_sum(v)	   _mm512_reduce_add_epi32(v)
+#define vc_srl(v, n)   _mm512_srl_epi16(v, _mm_cvtsi32_si128(n))
 #define vc_load_i16(p) _mm512_loadu_si512(p)
 #define vc_load_u8(p) \
 	_mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *) (p)))

@@ -187,23 +187,6 @@ exrabitq_loss(const ExRabitqCode *code)
 	return (float) (code->norm * (sqrt(1 - 1 / square) + 0x1p-10));
 }
 
-static int64
-dot_query(const ExRabitqQuery *query, const ExRabitqCode *code)
-{
-	const Sq8Query *values = &query->values;
-	uint8			mask = ((uint32) 1 << query->bits) - 1;
-	uint8			levels[CHUNK];
-	int64			dot = 0;
-
-	FOR_EACH_RUN(query->bits, values->dim, {
-		distance_kernels->unpack_u8(code->levels + byte, shift, mask, levels,
-									count);
-		dot += distance_kernels->dot_u8_i16(levels, values->levels + first,
-											count);
-	});
-	return dot;
-}
-
 static uint64
 dot_codes(uint32 bits, const ExRabitqCode *a, const ExRabitqCode *b,
 		  uint32 dim)
@@ -285,13 +268,16 @@ exrabitq_query_distance(const ExRabitqQuery *query, const ExRabitqCode *code,
 	double			dim = values->dim;
 	double			mid = middle(query->bits);
 	double			norm = values->norm;
+	int64			dot;
 	double			y_dot_query;
 	double			t;
 
+	dot = distance_kernels->dot_packed_i16(code->levels, query->bits,
+										   values->levels, values->dim);
+
 	/* the products with y, of the levels' sums */
 	y_dot_query = values->offset * ((double) code->sum - mid * dim) +
-				  values->step *
-					  ((double) dot_query(query, code) - mid * values->sum);
+				  values->step * (dot - mid * values->sum);
 	t = y_dot_query * code->scale;
 	t = Max(Min(t, norm), -norm);
 

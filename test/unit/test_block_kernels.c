@@ -241,6 +241,43 @@ test_unpack(void)
 }
 
 static void
+check_packed(uint32 bits, uint32 levels)
+{
+	uint32 bytes = (levels * bits + 7) / 8;
+	uint8 *packed = allocate(bytes);
+	int16 *q = allocate(levels * sizeof(int16));
+	int64  expected = 0;
+	int64  got;
+
+	for (uint32 i = 0; i < bytes; i++)
+		packed[i] = (uint8) random_bits();
+	for (uint32 i = 0; i < levels; i++)
+	{
+		/* the largest products of all come together, too */
+		q[i] = levels % 2 == 0 ? -2047 : (int16) (random_bits() % 4095) - 2047;
+		expected += (int64) q[i] * ((packed[i % bytes] >> (i / bytes * bits)) &
+									((1 << bits) - 1));
+	}
+	got = distance_kernels->dot_packed_i16(packed, bits, q, levels);
+	CHECK(got == expected, "%u levels of %u bits: %lld, not %lld", levels,
+		  bits, (long long) got, (long long) expected);
+	free(packed);
+	free(q);
+}
+
+static void
+test_packed(void)
+{
+	for (uint32 bits = 1; bits <= 4; bits *= 2)
+	{
+		for (uint32 levels = 1; levels <= 600; levels++)
+			check_packed(bits, levels);
+		check_packed(bits, 16000);
+		check_packed(bits, 32768);
+	}
+}
+
+static void
 test_dequantize(void)
 {
 	for (uint32 n = 1; n <= 200; n++)
@@ -362,6 +399,7 @@ run_block_kernel_groups(void)
 	run_group("tables of partial sums", test_subset_sums);
 	run_group("what lies beside a centroid", test_rest);
 	run_group("levels from packed codes", test_unpack);
+	run_group("products with packed codes", test_packed);
 	run_group("values from 8-bit codes", test_dequantize);
 	run_group("addition", test_add);
 	run_group("signs of residuals", test_residual_signs);
