@@ -210,7 +210,11 @@ typedef struct HnswCodeBuffer
 extern const VectorCode *hnsw_load_code(HnswIndex *index, HnswElement element,
 										HnswCodeBuffer *buffer);
 
-/* Read the refinement of an element, if the index has those. */
+/*
+ * If the index has refinements: get that of an element into the CPU's caches, or
+ * read it.
+ */
+extern void hnsw_prefetch_refinement(HnswIndex *index, HnswElement element);
 extern const void *hnsw_load_refinement(HnswIndex *index, HnswElement element,
 										HnswCodeBuffer *buffer);
 

@@ -32,6 +32,9 @@
 #include "hnsw/hnsw.h"
 #include "index/row_fetch.h"
 
+/* How far ahead refinements are prefetched. */
+#define REFINE_AHEAD 3
+
 /* A candidate whose row has not been looked at. */
 typedef struct PendingElement
 {
@@ -305,7 +308,13 @@ take_beam(HnswScan *so)
 
 		pending->element = HnswCandidateElement(candidate);
 		if (coarse)
+		{
+			if (i + REFINE_AHEAD < search->beam_count)
+				hnsw_prefetch_refinement(so->index,
+										 HnswCandidateElement(candidate +
+															  REFINE_AHEAD));
 			refine(so, pending);
+		}
 		else
 		{
 			pending->bound = coder_lower_bound(&coder->codes,

@@ -22,10 +22,17 @@
 #include "miscadmin.h"
 
 #include "hnsw/hnsw.h"
+#include "index/page_pin.h"
 #include "types/sparsevec.h"
 
 /* How often in a row a code may look broken before it is believed to be. */
 #define BROKEN_CODE_ATTEMPTS 3
+
+/*
+ * Bytes of a refinement that are prefetched: the CPU goes on by itself with what
+ * follows, as it is read from the first to the last byte.
+ */
+#define PREFETCH_BYTES 512
 
 const HnswPlace hnsw_no_place = {InvalidBlockNumber, 0};
 
@@ -287,6 +294,17 @@ hnsw_load_code(HnswIndex *index, HnswElement element, HnswCodeBuffer *code)
 	from = find_slot(index, HNSW_PAGE_CODES, element);
 	read_slot(index, &from, code);
 	return (const VectorCode *) code->bytes;
+}
+
+void
+hnsw_prefetch_refinement(HnswIndex *index, HnswElement element)
+{
+	ElementSlot slot = find_slot(index, HNSW_PAGE_REFINEMENTS, element);
+	uint32 bytes = Min(slot.array->bytes, HNSW_PAGE_CAPACITY - slot.at.slot);
+
+	index_prefetch_page_part(index->rel, slot.at.block,
+							 HNSW_CONTENT_OFFSET + slot.at.slot,
+							 Min(bytes, PREFETCH_BYTES));
 }
 
 const void *
