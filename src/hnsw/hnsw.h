@@ -39,6 +39,7 @@ typedef struct HnswOptions
 	int	  ef_construction;
 	int	  code_bits;
 	bool  store_values;
+	bool  inline_codes;
 } HnswOptions;
 
 /* hnsw_options.c */
@@ -65,6 +66,8 @@ typedef struct HnswDirectory
  * An index opened for work.  Lives in one memory context, holds no locks and
  * no pins.
  */
+typedef struct HnswInlineCoder HnswInlineCoder;
+
 typedef struct HnswIndex
 {
 	Relation	   rel;
@@ -78,6 +81,8 @@ typedef struct HnswIndex
 	HnswDirectory *directory;
 	bool		   lock_codes; /* in recovery: rule R2 */
 	bool		   building;   /* ambuild: pages are logged at the end */
+
+	HnswInlineCoder *inline_coder; /* hnsw_inline.c; NULL at first */
 } HnswIndex;
 
 typedef struct HnswEntryPoint
@@ -157,6 +162,14 @@ extern void	  hnsw_check_page(HnswIndex *index, Buffer buffer,
 extern HnswEntry hnsw_read_entry(HnswIndex *index, HnswElement number);
 extern uint32 hnsw_read_list(HnswIndex *index, HnswElement element, int level,
 							 uint32 *edges);
+
+/*
+ * Pin and lock a list in share mode and check it.  NULL, without a lock: it was
+ * never written, as that of an element on an upper level that is being inserted.
+ */
+extern const HnswList *hnsw_lock_list(HnswIndex *index, HnswElement element,
+									  int level, Buffer *buffer);
+
 /* Create the metapage of a new index in a fork, logged if needed. */
 extern void hnsw_create_metapage(Relation rel, ForkNumber fork,
 								 uint32				  dimensions,
@@ -355,6 +368,14 @@ typedef struct HnswCandidate
 	uint32 element;	 /* top bit: expanded */
 } HnswCandidate;
 
+/*
+ * In place of the error, while a search goes by inline codes: the distance is the
+ * estimate of one; and nothing else is known of the element, which is not among
+ * those that were visited.
+ */
+#define HNSW_ERROR_ESTIMATED   (-2.0f)
+#define HNSW_ERROR_NOT_VISITED (-3.0f)
+
 #define HNSW_EXPANDED			((uint32) 0x80000000)
 #define HnswCandidateElement(c) ((HnswElement) ((c)->element & ~HNSW_EXPANDED))
 
@@ -397,6 +418,10 @@ typedef struct HnswSearch
 	HnswHeap		 rest;
 	bool			 rest_is_heap;
 
+	/* with inline codes: the query for them, and work space */
+	struct RelativeQuery *inline_query;
+	float				 *estimates;
+
 	struct HnswLargeBeam *large; /* in place of the beam while it is changed */
 
 	int64		   scored;		/* codes compared so far */
@@ -410,6 +435,15 @@ typedef struct HnswSearch
 /* Memory comes from the current context; the query must outlive the search. */
 extern void hnsw_search_init(HnswSearch *search, HnswIndex *index,
 							 const HnswQuery *query);
+
+/*
+ * Go by inline codes on level 0 from now on, if the beam is not a large one: for
+ * scans of an index that has them.
+ */
+extern void hnsw_search_use_inline_codes(HnswSearch *search);
+
+/* Go on without, before a search is widened that is to go far, and in order. */
+extern void hnsw_search_leave_inline_codes(HnswSearch *search);
 
 /* Greedy walk from the entry point to the nearest element found on `level`. */
 extern HnswCandidate hnsw_search_descend(HnswSearch	   *search,

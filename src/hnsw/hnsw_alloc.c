@@ -17,6 +17,7 @@
 #include "storage/lmgr.h"
 
 #include "hnsw/hnsw.h"
+#include "hnsw/hnsw_inline.h"
 
 /*
  * An extent has room for an eighth of the elements the index has already, so
@@ -375,6 +376,8 @@ typedef struct NewElement
 	ItemPointer	   tid;
 	const uint32  *edges;
 	uint32		   count;
+
+	HnswInlineCodes *inline_codes; /* of the edges, if the index has those */
 } NewElement;
 
 static void
@@ -393,21 +396,27 @@ fill_entry(HnswEdit *edit, int page, uint32 slot, HnswEntryState state,
 	entry->hash_high = (uint32) (element->hash >> 32);
 }
 
-/* Replace the level-0 list of the element; its page is locked here. */
+/*
+ * Write the level-0 list of the element, empty while it is reserved; its page is
+ * locked here.
+ */
 static void
-fill_list(HnswEdit *edit, HnswElement element, const uint32 *edges,
-		  uint32 count)
+fill_list(HnswEdit *edit, const NewElement *element, bool reserved)
 {
 	HnswIndex *index = edit->index;
-	HnswPlace  at = hnsw_list_place(index, element, 0);
+	HnswPlace  at = hnsw_list_place(index, element->code.element, 0);
 	int		   page = hnsw_edit_lock(edit, at.block, HNSW_PAGE_EDGES);
 	HnswList  *list = (HnswList *)
 		HnswPageGetSlot(hnsw_edit_image(edit, page, HNSW_PAGE_EDGES), at.slot,
 						index->geometry.list_bytes);
 
-	list->count = count;
-	if (count > 0)
-		memcpy(list->edges, edges, sizeof(uint32) * count);
+	list->count = reserved ? 0 : element->count;
+	if (list->count == 0)
+		return;
+	memcpy(list->edges, element->edges, sizeof(uint32) * element->count);
+	if (element->inline_codes != NULL)
+		hnsw_inline_fill(index, list, NULL, 0, element->edges, element->count,
+						 element->inline_codes);
 }
 
 /*
@@ -423,7 +432,7 @@ write_element(HnswEdit *edit, int entries_page, uint32 slot,
 	HnswIndex *index = edit->index;
 
 	fill_entry(edit, entries_page, slot, HNSW_ENTRY_ELEMENT, element);
-	fill_list(edit, element->code.element, element->edges, element->count);
+	fill_list(edit, element, false);
 	if (index->geometry.codes.per_page > 0)
 	{
 		HnswPlace at = hnsw_code_place(index, element->code.element);
@@ -466,6 +475,12 @@ hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash,
 	element.tid = tid;
 	element.edges = edges;
 	element.count = count;
+	element.inline_codes = NULL;
+	if (index->geometry.inline_offset > 0)
+		element.inline_codes = hnsw_inline_encode(
+			index, HNSW_NONE,
+			(const VectorCode *) ((const char *) code + index->coder.code_at),
+			NULL, 0, edges, count);
 
 	for (;;)
 	{
@@ -499,7 +514,7 @@ hnsw_add_element(HnswIndex *index, const HnswCode *code, uint64 hash,
 	{
 		/* no edges, so that vacuum need not look where it leads to */
 		fill_entry(&edit, page, at.slot, HNSW_ENTRY_RESERVED, &element);
-		fill_list(&edit, element.code.element, NULL, 0);
+		fill_list(&edit, &element, true);
 		hnsw_edit_finish(&edit);
 
 		if (code_apart)

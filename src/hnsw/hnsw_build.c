@@ -28,6 +28,7 @@
 
 #include "base/compat.h"
 #include "hnsw/hnsw_build.h"
+#include "hnsw/hnsw_inline.h"
 
 /* Rows that decide how vectors are encoded, the first ones of the table. */
 #define SAMPLE_ROWS 256
@@ -51,13 +52,15 @@ enum
 	TASK_LINK_UPPER,
 	TASK_FIND_STARTS,
 	TASK_LINK_LOWER,
-	TASK_FREE_GRAPH
+	TASK_FREE_GRAPH,
+	TASK_INLINE_CODES
 };
 
 /* Elements that a process takes at a time. */
-#define UPPER_BATCH 256 /* numbers: one in m of them is to be linked */
-#define START_BATCH 256
-#define LOWER_BATCH 64
+#define UPPER_BATCH	 256 /* numbers: one in m of them is to be linked */
+#define START_BATCH	 256
+#define LOWER_BATCH	 64
+#define INLINE_BATCH 64
 
 /*
  * So many numbers are done before the workers begin: elements that are linked
@@ -765,6 +768,18 @@ link_lower(HnswBuild *build, uint32 first, uint32 end)
 	hnsw_build_count_done(build, end - first);
 }
 
+/* The index has its pages; lists are given the codes of their neighbours. */
+static void
+write_inline_codes(HnswBuild *build, HnswElement first, HnswElement end)
+{
+	for (HnswElement element = first; element < end; element++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		hnsw_inline_write(build->index, element);
+	}
+	hnsw_build_count_done(build, end - first);
+}
+
 static void load_rows(HnswBuild *build);
 
 /* As the graph in memory wants to know it: 0 if codes vary. */
@@ -783,7 +798,9 @@ graph_index(const HnswBuild *build, uint32 m)
 
 	index.m = m;
 	hnsw_geometry_init(&index.geometry, m, index.geometry.codes.bytes,
-					   index.geometry.refinements.bytes);
+					   index.geometry.refinements.bytes,
+					   index.coder.encoding.inline_codes ? index.dimensions
+														 : 0);
 	return index;
 }
 
@@ -838,6 +855,10 @@ work_on_task(HnswBuild *build, int task)
 		case TASK_FREE_GRAPH:
 			if (!build->is_leader)
 				hnsw_graph_detach(&build->graph);
+			break;
+		case TASK_INLINE_CODES:
+			while (take_items(build, INLINE_BATCH, &first, &end))
+				write_inline_codes(build, first, end);
 			break;
 		default:
 			elog(ERROR, "unknown task of an hnsw build: %d", task);
@@ -1094,6 +1115,15 @@ create_empty(Relation heap, Relation rel, IndexInfo *index_info,
 										  hnsw_option_codes(rel), NULL, 0)
 				   : choose_encoding(heap, rel, index_info, &opclass,
 									 dimensions);
+	if (encoding.inline_codes &&
+		!hnsw_inline_codes_fit(hnsw_option_m(rel), dimensions))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("inline_codes is not supported for %u dimensions and "
+						"m = %d",
+						dimensions, hnsw_option_m(rel)),
+				 errdetail("The codes of an element's neighbours do not fit a "
+						   "page.")));
 	hnsw_create_metapage(rel, fork, dimensions, &opclass, SEED, encoding);
 }
 
@@ -1136,6 +1166,23 @@ estimate_rows(Relation heap)
 	return rows;
 }
 
+/* Give the lists of an index that is complete otherwise their inline codes. */
+static void
+add_inline_codes(HnswBuild *build)
+{
+	HnswIndex *index = build->index;
+	uint32	   elements;
+
+	if (index->geometry.inline_offset == 0)
+		return;
+	hnsw_refresh_directory(index);
+	if (index->directory->num_extents == 0)
+		return;
+	elements = index->directory->extents[0].elements;
+	hnsw_build_start_phase(build, HNSW_PHASE_WRITE, elements);
+	run_task(build, TASK_INLINE_CODES, 0, elements);
+}
+
 /* Load, link and write.  False if there is no memory to do it that way. */
 static bool
 build_graph(HnswBuild *build)
@@ -1155,7 +1202,10 @@ build_graph(HnswBuild *build)
 		case HNSW_LOAD_FITS:
 			break;
 		case HNSW_LOAD_FULL:
-			return hnsw_parts_build(build);
+			if (!hnsw_parts_build(build))
+				return false;
+			add_inline_codes(build);
+			return true;
 		case HNSW_LOAD_NO_MEMORY:
 			return false;
 	}
@@ -1170,6 +1220,7 @@ build_graph(HnswBuild *build)
 		write_graph(build);
 	}
 	hnsw_build_free_graph(build);
+	add_inline_codes(build);
 	return true;
 }
 

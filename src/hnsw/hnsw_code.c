@@ -107,6 +107,19 @@ check_options(const VectorOpclass *opclass, HnswCodeOptions options)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("code_bits less than 8 are not supported for L1 "
 						"distance")));
+	if (options.inline_codes && !has_values)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("inline_codes is not supported for %s",
+							   opclass->type->name)));
+	if (options.inline_codes && opclass->metric == METRIC_L1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("inline_codes is not supported for L1 distance")));
+	if (options.inline_codes && options.code_bits < 8)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("inline_codes is not supported with code_bits less "
+						"than 8")));
 }
 
 static CodeKind
@@ -150,6 +163,7 @@ hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
 		encoding.code.rotated = true;
 	}
 	encoding.code_bytes = coder_code_bytes(encoding.code.kind, dimensions);
+	encoding.inline_codes = options.inline_codes;
 	if (options.store_values)
 	{
 		encoding.refinement = HNSW_REFINEMENT_VALUE;
@@ -172,8 +186,11 @@ hnsw_encoding_is_valid(HnswEncoding encoding, uint32 dimensions)
 			   encoding.code_bytes <= HNSW_MAX_SLOT_BYTES &&
 			   encoding.code_bytes % sizeof(int32) == 0 &&
 			   encoding.refinement == HNSW_REFINEMENT_NONE &&
-			   encoding.refinement_bytes == 0;
+			   encoding.refinement_bytes == 0 && !encoding.inline_codes;
 
+	if (encoding.inline_codes && encoding.code.kind != CODE_SQ8 &&
+		encoding.code.kind != CODE_FLOAT)
+		return false;
 	if (dimensions > HNSW_MAX_BITS ||
 		encoding.code_bytes !=
 			coder_code_bytes(encoding.code.kind, dimensions) ||

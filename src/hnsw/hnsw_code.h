@@ -23,6 +23,7 @@ typedef struct HnswEncoding
 	HnswRefinement refinement;
 	CodeEncoding   refinement_code; /* HNSW_REFINEMENT_CODE */
 	uint32		   refinement_bytes;
+	bool		   inline_codes; /* of the neighbours, with each list */
 } HnswEncoding;
 
 /*
@@ -53,6 +54,7 @@ typedef struct HnswCodeOptions
 {
 	uint32 code_bits;	 /* 8, 4, 2 or 1 */
 	bool   store_values; /* as the refinement */
+	bool   inline_codes;
 } HnswCodeOptions;
 
 /*

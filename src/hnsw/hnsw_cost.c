@@ -30,6 +30,12 @@
  */
 #define NEW_NEIGHBOURS 0.75
 
+/*
+ * With inline codes, of how many candidates the own code is read for one that is
+ * expanded: measured 1.05 (768 dimensions) to 1.5 (128).
+ */
+#define RESOLVED_PER_EXPANDED 1.25
+
 /* Scoring a code: a part per code, a part per byte of the value. */
 #define SCORE_OPERATORS	   2
 #define BYTES_PER_OPERATOR 1024
@@ -69,6 +75,7 @@ typedef struct CostModel
 	double		 tuples; /* rows in the index */
 	double		 pages;
 	double		 m;
+	bool		 inline_codes;
 	double		 loop_count;
 	Cost		 score;	 /* of a code */
 	Cost		 visit;	 /* of a page in memory */
@@ -102,7 +109,7 @@ cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path,
 	double			value_bytes = sizeof(float);
 	double			random_page_cost_here;
 	bool			toasted;
-	HnswCodeOptions codes = {HNSW_DEFAULT_CODE_BITS, false};
+	HnswCodeOptions codes = {.code_bits = HNSW_DEFAULT_CODE_BITS};
 
 	model->m = HNSW_DEFAULT_M;
 	if (!info->hypothetical)
@@ -116,6 +123,7 @@ cost_model_init(CostModel *model, PlannerInfo *root, IndexPath *path,
 		index_close(index, NoLock);
 	}
 
+	model->inline_codes = codes.inline_codes;
 	model->root = root;
 	model->tuples = Max(info->tuples, 1);
 	model->pages = Max(info->pages, 1);
@@ -171,10 +179,18 @@ search_cost(const CostModel *model, double rows, double *pages)
 	double expanded = Min(Max(rows, hnsw_ef_search), model->tuples);
 	double scored = Min((expanded * NEW_NEIGHBOURS + levels) * model->m,
 						model->tuples);
-	double visits = scored + expanded + levels;
+	double blocks = 0; /* of inline codes: each takes as long as a code */
+	double visits;
 
+	if (model->inline_codes)
+	{
+		scored = Min(expanded * RESOLVED_PER_EXPANDED + levels * model->m,
+					 scored);
+		blocks = expanded;
+	}
+	visits = scored + expanded + levels;
 	*pages = pages_fetched(model, visits);
-	return scored * model->score + visits * model->visit +
+	return (scored + blocks) * model->score + visits * model->visit +
 		   expanded * model->refine + *pages * model->read;
 }
 

@@ -7,6 +7,7 @@
 #include "common/hashfn.h"
 
 #include "hnsw/hnsw_format.h"
+#include "quantize/relative.h"
 
 /*
  * Slots for so many bytes each.  They go on from page to page if they do not fit
@@ -27,16 +28,45 @@ array_init(HnswArray *array, uint32 bytes, bool whole)
 		array->per_page = 0;
 }
 
+/* Codes are read by cache lines, so they begin with one. */
+#define LINE_BYTES 64
+#define ALIGN_TO_LINE(offset)                                \
+	(TYPEALIGN(LINE_BYTES, HNSW_CONTENT_OFFSET + (offset)) - \
+	 HNSW_CONTENT_OFFSET)
+
+static void
+add_inline_codes(HnswGeometry *geometry, uint32 dimensions)
+{
+	geometry->inline_offset = ALIGN_TO_LINE(geometry->list_bytes);
+	geometry->list_bytes = TYPEALIGN(LINE_BYTES,
+									 geometry->inline_offset +
+										 RELATIVE_BLOCK_BYTES(dimensions) *
+											 (hnsw_inline_lanes(geometry->m) /
+											  RABITQ_BLOCK));
+}
+
+bool
+hnsw_inline_codes_fit(uint32 m, uint32 dimensions)
+{
+	HnswGeometry geometry = {.m = m, .list_bytes = HNSW_LIST_BYTES(2 * m)};
+
+	add_inline_codes(&geometry, dimensions);
+	return geometry.list_bytes <= HNSW_PAGE_CAPACITY;
+}
+
 /*
  * Every scored neighbour takes its code, so that is on one page if it can be.
  * Refinements are for few of the candidates.
  */
 void
 hnsw_geometry_init(HnswGeometry *geometry, uint32 m, uint32 code_bytes,
-				   uint32 refinement_bytes)
+				   uint32 refinement_bytes, uint32 inline_dimensions)
 {
 	geometry->m = m;
 	geometry->list_bytes = HNSW_LIST_BYTES(2 * m);
+	geometry->inline_offset = 0;
+	if (inline_dimensions > 0)
+		add_inline_codes(geometry, inline_dimensions);
 	geometry->upper_bytes = HNSW_LIST_BYTES(m);
 	geometry->entries_per_page = HNSW_PAGE_CAPACITY / sizeof(HnswEntry);
 	geometry->lists_per_page = HNSW_PAGE_CAPACITY / geometry->list_bytes;

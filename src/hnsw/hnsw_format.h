@@ -115,6 +115,10 @@ typedef enum HnswEntryState
  *	0		2			number of edges
  *	2		2			0
  *	4		4 * count	edges: element number, top bit set if protected
+ *
+ * With inline codes, slots of edges pages go on with them: from inline_offset of
+ * the geometry on, one block (quantize/relative.h) for 32 edges each, edge i in
+ * lane i % 32 of block i / 32.  Lanes without an edge have no meaning.
  */
 typedef struct HnswList
 {
@@ -268,7 +272,8 @@ typedef enum HnswRefinement
  *	96		1		HnswRefinement
  *	97		1		kind of its code (CodeKind), or 0
  *	98		1		1 if vectors are rotated for that, else 0
- *	99		5		0
+ *	99		1		1 if lists have inline codes, else 0
+ *	100		4		0
  *	104		20 * n	extents, by ascending first number
  */
 typedef struct HnswMetaPageData
@@ -292,7 +297,8 @@ typedef struct HnswMetaPageData
 	uint8		refinement;
 	uint8		refinement_code_kind;
 	uint8		refinement_rotated;
-	uint8		unused[5];
+	uint8		inline_codes;
+	uint8		unused[4];
 	HnswExtent	extents[FLEXIBLE_ARRAY_MEMBER];
 } HnswMetaPageData;
 
@@ -332,6 +338,7 @@ typedef struct HnswGeometry
 	uint32	  m;
 	uint32	  list_bytes; /* slot sizes */
 	uint32	  upper_bytes;
+	uint32	  inline_offset;	/* of inline codes in list slots, or 0 */
 	uint32	  entries_per_page; /* slots per page */
 	uint32	  lists_per_page;
 	uint32	  uppers_per_page;
@@ -355,8 +362,20 @@ typedef struct HnswExtentLayout
 	BlockNumber end_block; /* first block after the extent */
 } HnswExtentLayout;
 
+/* inline_dimensions: of inline codes, 0 if there are none. */
 extern void hnsw_geometry_init(HnswGeometry *geometry, uint32 m,
-							   uint32 code_bytes, uint32 refinement_bytes);
+							   uint32 code_bytes, uint32 refinement_bytes,
+							   uint32 inline_dimensions);
+
+/* Do list slots with such inline codes fit a page? */
+extern bool hnsw_inline_codes_fit(uint32 m, uint32 dimensions);
+
+/* Edges that list slots have lanes of inline codes for. */
+static inline uint32
+hnsw_inline_lanes(uint32 m)
+{
+	return TYPEALIGN(32, 2 * m);
+}
 extern void hnsw_extent_layout(const HnswGeometry *geometry,
 							   const HnswExtent	  *extent,
 							   HnswExtentLayout	  *layout);

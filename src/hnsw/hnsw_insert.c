@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 
 #include "hnsw/hnsw.h"
+#include "hnsw/hnsw_inline.h"
 
 /* How often a search is widened to find live elements among dead ones. */
 #define MAX_WIDENINGS_FOR_LIVE 8
@@ -33,6 +34,8 @@ typedef struct ListChange
 	uint32	   *edges;
 	uint32		count;
 	bool		done;
+
+	HnswInlineCodes *inline_codes; /* of new edges, if the index has those */
 } ListChange;
 
 static HnswList *
@@ -42,6 +45,22 @@ list_in_page(HnswIndex *index, Page page, uint32 slot, int level)
 										level == 0
 											? index->geometry.list_bytes
 											: index->geometry.upper_bytes);
+}
+
+/* Before pages are locked: what goes into the list with its new edges. */
+static void
+prepare_change(HnswIndex *index, int level, ListChange *change)
+{
+	change->done = false;
+	change->inline_codes = NULL;
+	if (level > 0 || index->geometry.inline_offset == 0)
+		return;
+	hnsw_inline_keep_places(change->expected, change->expected_count,
+							change->edges, change->count);
+	change->inline_codes = hnsw_inline_encode(index, change->element, NULL,
+											  change->expected,
+											  change->expected_count,
+											  change->edges, change->count);
 }
 
 static int
@@ -119,6 +138,10 @@ write_changes(HnswIndex *index, int level, ListChange *changes,
 								change->at.slot, level);
 			list->count = change->count;
 			memcpy(list->edges, change->edges, sizeof(uint32) * change->count);
+			if (change->inline_codes != NULL)
+				hnsw_inline_fill(index, list, change->expected,
+								 change->expected_count, change->edges,
+								 change->count, change->inline_codes);
 			change->done = true;
 			registered = true;
 		}
@@ -134,16 +157,20 @@ hnsw_replace_list(HnswIndex *index, HnswElement element, int level,
 				  const uint32 *expected, uint32 expected_count,
 				  const uint32 *edges, uint32 count)
 {
+	uint32	   new_edges[2 * HNSW_MAX_M];
 	ListChange change;
 
+	memcpy(new_edges, edges, sizeof(uint32) * count);
 	change.element = element;
 	change.at = hnsw_list_place(index, element, level);
 	change.expected = (uint32 *) expected;
 	change.expected_count = expected_count;
-	change.edges = (uint32 *) edges;
+	change.edges = new_edges;
 	change.count = count;
-	change.done = false;
+	prepare_change(index, level, &change);
 	write_changes(index, level, &change, 1);
+	if (change.inline_codes != NULL)
+		pfree(change.inline_codes);
 	return change.done;
 }
 
@@ -330,13 +357,15 @@ add_backlinks(HnswIndex *index, HnswElement element, int level,
 		change->at = hnsw_list_place(index, change->element, level);
 		change->expected = palloc(sizeof(uint32) * capacity);
 		change->edges = palloc(sizeof(uint32) * (capacity + 1));
-		change->done = false;
 		change->expected_count = hnsw_read_list(index, change->element, level,
 												change->expected);
 		if (list_with_edge(index, change->element, level, change->expected,
 						   change->expected_count, element, change->edges,
 						   &change->count))
+		{
+			prepare_change(index, level, change);
 			num_changes++;
+		}
 	}
 	write_changes(index, level, changes, num_changes);
 

@@ -36,6 +36,9 @@ hnsw_options_init(void)
 					   code_bits_values, HNSW_DEFAULT_CODE_BITS,
 					   "Valid values are 8, 4, 2, and 1.",
 					   AccessExclusiveLock);
+	add_bool_reloption(hnsw_relopt_kind, "inline_codes",
+					   "Keeps small codes of its neighbours with each element",
+					   false, AccessExclusiveLock);
 	add_bool_reloption(hnsw_relopt_kind, "store_values",
 					   "Keeps the vectors themselves in the index, too", false,
 					   AccessExclusiveLock);
@@ -50,7 +53,9 @@ hnsw_reloptions(Datum reloptions, bool validate)
 		 offsetof(HnswOptions, ef_construction)},
 		{"code_bits", RELOPT_TYPE_ENUM, offsetof(HnswOptions, code_bits)},
 		{"store_values", RELOPT_TYPE_BOOL,
-		 offsetof(HnswOptions, store_values)}};
+		 offsetof(HnswOptions, store_values)},
+		{"inline_codes", RELOPT_TYPE_BOOL,
+		 offsetof(HnswOptions, inline_codes)}};
 
 	return build_reloptions(reloptions, validate, hnsw_relopt_kind,
 							sizeof(HnswOptions), options, lengthof(options));
@@ -91,12 +96,13 @@ HnswCodeOptions
 hnsw_option_codes(Relation index)
 {
 	const HnswOptions *options = (const HnswOptions *) index->rd_options;
-	HnswCodeOptions	   result = {HNSW_DEFAULT_CODE_BITS, false};
+	HnswCodeOptions	   result = {.code_bits = HNSW_DEFAULT_CODE_BITS};
 
 	if (options != NULL)
 	{
 		result.code_bits = options->code_bits;
 		result.store_values = options->store_values;
+		result.inline_codes = options->inline_codes;
 	}
 	return result;
 }

@@ -111,6 +111,7 @@ stored_encoding(const HnswMetaPageData *meta)
 	encoding.refinement_code.kind = meta->refinement_code_kind;
 	encoding.refinement_code.rotated = meta->refinement_rotated != 0;
 	encoding.refinement_bytes = meta->refinement_bytes;
+	encoding.inline_codes = meta->inline_codes != 0;
 	return encoding;
 }
 
@@ -152,6 +153,9 @@ check_metapage(Relation rel, Page page)
 		meta->ef_construction < HNSW_MIN_EF_CONSTRUCTION ||
 		meta->ef_construction > HNSW_MAX_EF_CONSTRUCTION ||
 		meta->rotated > 1 || meta->refinement_rotated > 1 ||
+		meta->inline_codes > 1 ||
+		(meta->inline_codes &&
+		 !hnsw_inline_codes_fit(meta->m, meta->dimensions)) ||
 		meta->num_extents > HNSW_MAX_EXTENTS ||
 		meta->entry_level > HNSW_MAX_LEVEL)
 		report_bad_page(rel, HNSW_META_BLKNO,
@@ -164,7 +168,8 @@ check_metapage(Relation rel, Page page)
 		BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 
 		hnsw_geometry_init(&geometry, meta->m, meta->code_bytes,
-						   meta->refinement_bytes);
+						   meta->refinement_bytes,
+						   meta->inline_codes ? meta->dimensions : 0);
 		for (uint32 i = 0; i < meta->num_extents; i++)
 		{
 			HnswExtent		*extent = &meta->extents[i];
@@ -225,7 +230,8 @@ cache_metapage(Relation rel, Page page)
 	cache->encoding = stored_encoding(meta);
 	cache->directory.num_extents = meta->num_extents;
 	hnsw_geometry_init(&geometry, meta->m, meta->code_bytes,
-					   meta->refinement_bytes);
+					   meta->refinement_bytes,
+					   meta->inline_codes ? meta->dimensions : 0);
 	for (uint32 i = 0; i < meta->num_extents; i++)
 		hnsw_extent_layout(&geometry, &meta->extents[i],
 						   &cache->directory.extents[i]);
@@ -300,7 +306,8 @@ hnsw_open(Relation rel)
 	index->ef_construction = cache->ef_construction;
 	index->seed = cache->seed;
 	hnsw_geometry_init(&index->geometry, cache->m, cache->encoding.code_bytes,
-					   cache->encoding.refinement_bytes);
+					   cache->encoding.refinement_bytes,
+					   cache->encoding.inline_codes ? cache->dimensions : 0);
 	copy_directory(index);
 	hnsw_coder_init(&index->coder, &opclass, index->dimensions, index->seed,
 					cache->encoding);
@@ -487,30 +494,42 @@ hnsw_read_entry(HnswIndex *index, HnswElement number)
 	return entry;
 }
 
+const HnswList *
+hnsw_lock_list(HnswIndex *index, HnswElement element, int level,
+			   Buffer *buffer)
+{
+	HnswPlace		at = hnsw_list_place(index, element, level);
+	const HnswList *list;
+
+	*buffer = hnsw_pin_page(index, at.block);
+	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
+	/* the upper list of an element that is still being inserted */
+	if (level > 0 && PageIsNew(BufferGetPage(*buffer)))
+	{
+		UnlockReleaseBuffer(*buffer);
+		return NULL;
+	}
+	hnsw_check_page(index, *buffer,
+					level == 0 ? HNSW_PAGE_EDGES : HNSW_PAGE_UPPER);
+	list = (const HnswList *) HnswPageGetSlot(
+		BufferGetPage(*buffer), at.slot,
+		level == 0 ? index->geometry.list_bytes : index->geometry.upper_bytes);
+	if (unlikely(list->count > hnsw_list_capacity(index, level)))
+		report_bad_page(index->rel, at.block,
+						"A neighbour list is longer than its slot.");
+	return list;
+}
+
 uint32
 hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges)
 {
-	HnswPlace		at = hnsw_list_place(index, element, level);
-	Buffer			buffer = hnsw_pin_page(index, at.block);
-	const HnswList *list;
+	Buffer			buffer;
+	const HnswList *list = hnsw_lock_list(index, element, level, &buffer);
 	uint32			count;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	/* the upper list of an element that is still being inserted */
-	if (level > 0 && PageIsNew(BufferGetPage(buffer)))
-	{
-		UnlockReleaseBuffer(buffer);
+	if (list == NULL)
 		return 0;
-	}
-	hnsw_check_page(index, buffer,
-					level == 0 ? HNSW_PAGE_EDGES : HNSW_PAGE_UPPER);
-	list = (const HnswList *) HnswPageGetSlot(
-		BufferGetPage(buffer), at.slot,
-		level == 0 ? index->geometry.list_bytes : index->geometry.upper_bytes);
 	count = list->count;
-	if (unlikely(count > hnsw_list_capacity(index, level)))
-		report_bad_page(index->rel, at.block,
-						"A neighbour list is longer than its slot.");
 	memcpy(edges, list->edges, sizeof(uint32) * count);
 	UnlockReleaseBuffer(buffer);
 	return count;
@@ -574,6 +593,7 @@ hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 	meta->refinement_code_kind = encoding.refinement_code.kind;
 	meta->refinement_rotated = encoding.refinement_code.rotated;
 	meta->refinement_bytes = encoding.refinement_bytes;
+	meta->inline_codes = encoding.inline_codes;
 	meta->seed = seed;
 	meta->entry_point = HNSW_NONE;
 	for (int i = 0; i < HNSW_SUPPLY_KINDS; i++)

@@ -30,6 +30,7 @@
 #include "base/compat.h"
 #include "base/settings.h"
 #include "hnsw/hnsw.h"
+#include "hnsw/hnsw_inline.h"
 #include "index/row_fetch.h"
 
 /* How far ahead refinements are prefetched. */
@@ -383,6 +384,8 @@ start_search(IndexScanDesc scan)
 	so->refinement.allocated = 0;
 
 	hnsw_search_init(&so->search, so->index, &so->query);
+	if (so->index->geometry.inline_offset > 0)
+		hnsw_search_use_inline_codes(&so->search);
 	pgstat_count_index_scan(scan->indexRelation);
 	IndexScanCountSearch(scan);
 	entry = hnsw_read_entry_point(so->index);
@@ -580,7 +583,10 @@ next_row(IndexScanDesc scan)
 		}
 
 		if (hnsw_iterative_scan == HNSW_ITERATIVE_SCAN_OFF ||
-			!within_limits(so) || !search_on(so, hnsw_ef_search))
+			!within_limits(so))
+			return false;
+		hnsw_search_leave_inline_codes(&so->search);
+		if (!search_on(so, hnsw_ef_search))
 			return false;
 	}
 }

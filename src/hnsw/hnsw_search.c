@@ -17,6 +17,7 @@
 #include "port/pg_bitutils.h"
 
 #include "hnsw/hnsw.h"
+#include "hnsw/hnsw_inline.h"
 #include "index/page_pin.h"
 
 /* Codes that are prefetched while one is scored, and bytes of each. */
@@ -135,13 +136,14 @@ score_loaded(HnswSearch *search, HnswElement element, const VectorCode *code,
 		accept(search, make_candidate(search, element, code));
 }
 
-/* Get a slot, or its beginning, into the CPU's caches. */
+/* Get a slot, or its first `bytes`, into the CPU's caches. */
 static inline void
-prefetch_slot(const HnswIndex *index, HnswPlace at, uint32 slot_bytes)
+prefetch_slot(const HnswIndex *index, HnswPlace at, uint32 slot_bytes,
+			  uint32 bytes)
 {
 	index_prefetch_page_part(index->rel, at.block,
 							 HNSW_CONTENT_OFFSET + at.slot * slot_bytes,
-							 Min(slot_bytes, PREFETCH_BYTES));
+							 Min(slot_bytes, bytes));
 }
 
 /*
@@ -169,7 +171,7 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 		search->places[i] = hnsw_code_place(index, search->hop[i]);
 		if (i < PREFETCH_AHEAD)
 			prefetch_slot(index, search->places[i],
-						  index->geometry.codes.slot_bytes);
+						  index->geometry.codes.slot_bytes, PREFETCH_BYTES);
 	}
 	for (int i = 0; i < count;)
 	{
@@ -185,7 +187,8 @@ score_hop(HnswSearch *search, int count, ScoreCallback accept)
 
 			if (i + PREFETCH_AHEAD < count)
 				prefetch_slot(index, search->places[i + PREFETCH_AHEAD],
-							  index->geometry.codes.slot_bytes);
+							  index->geometry.codes.slot_bytes,
+							  PREFETCH_BYTES);
 			if (in_place)
 				accept(search,
 					   make_candidate(search, element,
@@ -562,7 +565,146 @@ prefetch_list(HnswSearch *search, HnswElement element)
 
 	prefetch_slot(index, hnsw_list_place(index, element, search->level),
 				  search->level == 0 ? index->geometry.list_bytes
-									 : index->geometry.upper_bytes);
+									 : index->geometry.upper_bytes,
+				  BLCKSZ);
+}
+
+/* ------------------------------------------------------------------------
+ * Inline codes
+ *
+ * The neighbours of an expanded element enter the beam by estimates of their
+ * distances, which cost no visits of their own.  One that becomes the nearest
+ * unexpanded candidate is given the distance that its own code says, and its
+ * place by that, before it is expanded.  So what is left in the beam in the end
+ * has the distances and errors that it has without inline codes.
+ *
+ * Estimates of one element from two others differ.  Elements whose estimate is
+ * beyond the beam are therefore not noted as visited: another one may bring
+ * them in.
+ * ------------------------------------------------------------------------
+ */
+
+void
+hnsw_search_use_inline_codes(HnswSearch *search)
+{
+	search->inline_query = hnsw_inline_query(search->index, search->query);
+	search->estimates = palloc(sizeof(float) *
+							   hnsw_inline_lanes(search->index->m));
+}
+
+/*
+ * What is left in `rest` comes by estimates, some of the farther ones before
+ * some of the nearer ones.
+ */
+void
+hnsw_search_leave_inline_codes(HnswSearch *search)
+{
+	HnswHeap rest = search->rest;
+	int		 count = 0;
+
+	if (search->inline_query == NULL)
+		return;
+	search->inline_query = NULL;
+	memset(&search->rest, 0, sizeof(HnswHeap));
+	search->rest_is_heap = false;
+
+	/* errors are for those that are going to be in the beam */
+	search->error_limit = -INFINITY;
+	for (int i = 0; i < rest.count; i++)
+	{
+		HnswCandidate *candidate = &rest.items[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (candidate->error == HNSW_ERROR_NOT_VISITED &&
+			!visit(search, candidate->element))
+			continue;
+		if (candidate->error == HNSW_ERROR_NOT_VISITED ||
+			candidate->error == HNSW_ERROR_ESTIMATED)
+			search->hop[count++] = candidate->element;
+		else
+			push_rest(search, *candidate);
+		if (count == 2 * (int) search->index->m)
+		{
+			score_hop(search, count, push_rest);
+			count = 0;
+		}
+	}
+	score_hop(search, count, push_rest);
+	if (rest.items != NULL)
+		pfree(rest.items);
+}
+
+/* Give the nearest unexpanded candidate its distance; it may go elsewhere. */
+static void
+resolve_nearest(HnswSearch *search)
+{
+	HnswCandidate *nearest = &search->beam[search->next];
+
+	search->hop[0] = nearest->element;
+	search->beam_count--;
+	memmove(nearest, nearest + 1,
+			sizeof(HnswCandidate) * (search->beam_count - search->next));
+
+	/* there is room for it now, so its error is wanted in any case */
+	search->error_limit = INFINITY;
+	score_hop(search, 1, offer);
+}
+
+/* Offer the neighbours of an element by their estimates. */
+static void
+expand_by_estimates(HnswSearch *search, HnswElement element, float distance)
+{
+	uint32 count = hnsw_inline_score(search->index, search->inline_query,
+									 element, distance, search->edges,
+									 search->estimates);
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		HnswCandidate candidate = {search->estimates[i], HNSW_ERROR_ESTIMATED,
+								   HNSW_EDGE_TARGET(search->edges[i])};
+
+		if (search->beam_count == search->beam_limit &&
+			(search->beam_limit == 0 ||
+			 candidate.distance >=
+				 search->beam[search->beam_count - 1].distance))
+		{
+			candidate.error = HNSW_ERROR_NOT_VISITED;
+			push_rest(search, candidate);
+		}
+		else if (visit(search, candidate.element))
+			offer(search, candidate);
+	}
+}
+
+/* run by inline codes */
+static void
+run_by_estimates(HnswSearch *search)
+{
+	HnswIndex *index = search->index;
+
+	Assert(search->level == 0);
+	while (skip_expanded(search))
+	{
+		HnswCandidate *nearest = &search->beam[search->next];
+
+		CHECK_FOR_INTERRUPTS();
+		if (nearest->error == HNSW_ERROR_ESTIMATED)
+		{
+			resolve_nearest(search);
+			continue;
+		}
+		nearest->element |= HNSW_EXPANDED;
+		expand_by_estimates(search, nearest->element & ~HNSW_EXPANDED,
+							nearest->distance);
+		if (!skip_expanded(search))
+			break;
+
+		nearest = &search->beam[search->next];
+		if (nearest->error == HNSW_ERROR_ESTIMATED)
+			prefetch_slot(index, hnsw_code_place(index, nearest->element),
+						  index->geometry.codes.slot_bytes, BLCKSZ);
+		prefetch_list(search, nearest->element);
+	}
 }
 
 /* Expand the nearest unexpanded candidate of the beam until there is none. */
@@ -572,6 +714,11 @@ run(HnswSearch *search)
 	if (search->beam_limit >= LARGE_BEAM)
 	{
 		run_large(search);
+		return;
+	}
+	if (search->inline_query != NULL)
+	{
+		run_by_estimates(search);
 		return;
 	}
 	while (skip_expanded(search))
@@ -597,6 +744,8 @@ hnsw_search_level(HnswSearch *search, const HnswCandidate *start, int count,
 	search->rest.count = 0;
 	search->rest_is_heap = false;
 	search->next = 0;
+	if (ef >= LARGE_BEAM)
+		search->inline_query = NULL;
 
 	reserve_beam(search, ef + 1);
 	search->beam_count = 0;
@@ -633,19 +782,27 @@ hnsw_search_widen(HnswSearch *search, int more)
 {
 	bool any = false;
 
+	reserve_beam(search, search->beam_limit + more + 1);
+	search->beam_limit += more;
+	if (search->beam_limit >= LARGE_BEAM)
+		hnsw_search_leave_inline_codes(search);
+	search->error_limit = INFINITY;
+
 	if (!search->rest_is_heap)
 	{
 		heap_order(&search->rest);
 		search->rest_is_heap = true;
 	}
-
-	reserve_beam(search, search->beam_limit + more + 1);
-	search->beam_limit += more;
-	search->error_limit = INFINITY;
 	while (search->beam_count < search->beam_limit && search->rest.count > 0)
 	{
 		HnswCandidate candidate = heap_pop(&search->rest);
 
+		if (candidate.error == HNSW_ERROR_NOT_VISITED)
+		{
+			if (!visit(search, candidate.element))
+				continue;
+			candidate.error = HNSW_ERROR_ESTIMATED;
+		}
 		if (candidate.error == CODER_ERROR_UNKNOWN)
 		{
 			candidate.error =

@@ -17,6 +17,8 @@
  *				page that is in use belongs to the code of an element, and to one
  *				place of it, but for those of inserts that failed and of dying
  *				elements
+ *	inline codes
+ *				are those of the elements that the edges next to them lead to
  *	reach		protected edges lead from the entry point to every element, but
  *				for those of inserts that failed, which have no visible row
  *	rows		every row of the table that the index should have is in it, under
@@ -41,6 +43,7 @@
 
 #include "base/compat.h"
 #include "hnsw/hnsw.h"
+#include "hnsw/hnsw_inline.h"
 
 typedef struct VerifiedRow
 {
@@ -273,6 +276,23 @@ has_code(Verify *verify, HnswElement element, const HnswCode *expected)
 				   coder->encoding.refinement_bytes) == 0);
 }
 
+/* The codes of the neighbours of an element; its list was found good. */
+static void
+check_inline_codes(Verify *verify, HnswElement element)
+{
+	HnswIndex	 *index = verify->index;
+	MemoryContext old_context = MemoryContextSwitchTo(verify->context);
+	int			  wrong = hnsw_inline_check(index, element);
+
+	if (wrong >= 0)
+		REPORT(verify,
+			   "Edge %d of element %u has an inline code that is not that of "
+			   "its neighbour.",
+			   wrong, element);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(verify->context);
+}
+
 static void
 check_elements(Verify *verify)
 {
@@ -290,6 +310,8 @@ check_elements(Verify *verify)
 		for (int level = hnsw_level(index, n); level >= 0; level--)
 			check_list(verify, n, level);
 		check_code(verify, n);
+		if (index->geometry.inline_offset > 0)
+			check_inline_codes(verify, n);
 	}
 }
 

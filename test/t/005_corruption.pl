@@ -16,6 +16,10 @@ use VectorTest;
 use constant {
 	DIMS => 40,
 	M => 6,
+	LIST_BYTES => 4 + 8 * 6,
+	# from a cache line's beginning on a block of 256 + 16 * 12 bytes, rounded up
+	INLINE_OFFSET => 96,
+	INLINE_LIST_BYTES => 576,
 	ENTRY_BYTES => 20,
 	ROWS => 1500,
 	NO_BLOCK => 0xFFFFFFFF
@@ -32,7 +36,7 @@ my $node = new_node('corruption', conf => 'max_wal_size = 1GB');
 my %meta = (
 	magic => 0, version => 4, dimensions => 8, m => 12, ef_construction => 14, code_bytes => 16,
 	code_kind => 20, metric => 21, entry_point => 32, entry_level => 36, num_extents => 88,
-	refinement_bytes => 92, refinement => 96, refinement_kind => 97);
+	refinement_bytes => 92, refinement => 96, refinement_kind => 97, inline_codes => 99);
 
 sub get_meta { my ($f, $field) = @_; return get($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L'); }
 sub put_meta { my ($f, $field, $value) = @_; put($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L', $value); return; }
@@ -54,7 +58,7 @@ sub layout
 	my ($f, $i) = @_;
 	my %l = (
 		entry_bytes => ENTRY_BYTES,
-		list_bytes => 4 + 8 * M,
+		list_bytes => $f->{list_bytes},
 		upper_bytes => 4 + 4 * M,
 		code_bytes => $f->{code_bytes});
 	my ($elements, $uppers, $n) = (get_extent($f, $i, 1), 0);
@@ -277,6 +281,21 @@ my @refined_cases = (
 	[ 'codes: all ones', for_all($slots, sub { put($_[0], $_[1], 'L5', (0xFFFFFFFF) x 5) }) ]);
 push @refined_cases, [ "random bytes $_", sub { random_anywhere($_[0], 4000) } ] foreach 1 .. 2;
 
+# An index with inline codes.
+my $inline_codes = sub { my ($f) = @_; return map { list_at($f, $_) + INLINE_OFFSET } 0 .. 299 };
+my @inline_cases = (
+	[ 'nothing', sub { } ],
+	[ 'no inline codes', sub { put($_[0], CONTENT + $meta{inline_codes}, 'C', 0) }, $FAILS ],
+	[ 'inline codes of another kind', sub { put($_[0], CONTENT + $meta{inline_codes}, 'C', 2) }, $FAILS ],
+	[ 'm too large for inline codes', sub { put_meta($_[0], 'm', 100) }, $FAILS ],
+	array_cases('lists'),
+	[ 'lists: too long', sub { put($_[0], list_at($_[0], $_), 'S', 65535) foreach 0 .. 99 }, $FAILS ],
+	[ 'inline codes: NaN', for_all($inline_codes, sub { put($_[0], $_[1], 'L64', (0x7FC00000) x 64) }) ],
+	[ 'inline codes: infinite', for_all($inline_codes, sub { put($_[0], $_[1], 'L64', (0x7F800000, 0xFF800000) x 32) }) ],
+	[ 'inline codes: all ones', for_all($inline_codes, sub { put($_[0], $_[1], 'L112', (0xFFFFFFFF) x 112) }) ],
+	[ 'codes: NaN', sub { put($_[0], code_at($_[0], $_), 'L5', (0x7FC00000) x 5) foreach 0 .. 399 } ]);
+push @inline_cases, [ "random bytes $_", sub { random_anywhere($_[0], 4000) } ] foreach 1 .. 2;
+
 # ------------------------------------------------------------------------
 # The test
 # ------------------------------------------------------------------------
@@ -301,6 +320,11 @@ foreach my $with ('code_bits = 2', 'code_bits = 1, store_values')
 		push @cases, [ "$with: $case->[0]", $case->[1], $case->[2],
 			{ name => 'r' . ++$number, dims => DIMS, opclass => 'vector_l2_ops', source => 'source', with => $with } ];
 	}
+}
+foreach my $case (@inline_cases)
+{
+	push @cases, [ "inline_codes: $case->[0]", $case->[1], $case->[2],
+		{ name => 'i' . ++$number, dims => DIMS, opclass => 'vector_l2_ops', source => 'source', with => 'inline_codes' } ];
 }
 $node->safe_psql('postgres', qq{
 CREATE TABLE source AS SELECT n AS id,
@@ -340,6 +364,7 @@ sub check_file
 
 	$f->{code_bytes} = get_meta($f, 'code_bytes');
 	$f->{refinement_bytes} = get_meta($f, 'refinement_bytes');
+	$f->{list_bytes} = get($f, CONTENT + $meta{inline_codes}, 'C') ? INLINE_LIST_BYTES : LIST_BYTES;
 	is(join(' ', get_meta($f, 'magic'), get_meta($f, 'm'), get_meta($f, 'dimensions'), get_meta($f, 'num_extents') > 2 ? 'extents' : ''),
 		join(' ', 0x48565831, M, DIMS, 'extents'), 'the file is as this test expects') if $case == $cases[0];
 	return;

@@ -55,6 +55,7 @@ extern void kernels_tests(void);
 extern void block_kernels_tests(void);
 extern void sq8_tests(void);
 extern void rabitq_tests(void);
+extern void relative_tests(void);
 extern void exrabitq_tests(void);
 extern void rotation_tests(void);
 extern void text_tests(void);

@@ -14,6 +14,7 @@ main(void)
 	block_kernels_tests();
 	sq8_tests();
 	rabitq_tests();
+	relative_tests();
 	exrabitq_tests();
 	rotation_tests();
 	text_tests();

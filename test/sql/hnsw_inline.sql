@@ -1,0 +1,143 @@
+-- codes of the neighbours next to each list: the option inline_codes
+\getenv input PG_ABS_SRCDIR
+\set helpers :input '/helpers/hnsw.sql'
+\i :helpers
+CREATE TABLE t (id int, v vector(40), b bit(40), s sparsevec(40), large vector(1937));
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (inline_codes = 2);
+CREATE INDEX ON t USING hnsw (v vector_l1_ops) WITH (inline_codes);
+CREATE INDEX ON t USING hnsw (b bit_hamming_ops) WITH (inline_codes);
+CREATE INDEX ON t USING hnsw (s sparsevec_l2_ops) WITH (inline_codes);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (inline_codes, code_bits = 4);
+CREATE INDEX ON t USING hnsw (large vector_l2_ops) WITH (inline_codes);
+CREATE INDEX ON t USING hnsw ((subvector(large, 1, 1920)::vector(1920)) vector_l2_ops) WITH (inline_codes);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (inline_codes, m = 100, ef_construction = 200);
+CREATE INDEX ON t USING hnsw (large vector_l2_ops) WITH (inline_codes, m = 17);
+CREATE INDEX ON t USING hnsw (b bit_hamming_ops) WITH (inline_codes = off);
+
+-- Exact order, if candidates are all rows: of an index that was built, has grown,
+-- and was vacuumed.  Lists of more than one block, dimensions that leave a block
+-- partly empty, few that stay floats, and values in the index.
+CREATE TABLE cases AS
+SELECT row_number() OVER () AS n, *
+FROM (VALUES ('vector', 'l2', '<->', 40, 6, 'inline_codes'), ('vector', 'ip', '<#>', 40, 6, 'inline_codes'),
+	('vector', 'cosine', '<=>', 41, 6, 'inline_codes'), ('halfvec', 'l2', '<->', 70, 20, 'inline_codes'),
+	('halfvec', 'ip', '<#>', 5, 40, 'inline_codes'), ('vector', 'l2', '<->', 1, 2, 'inline_codes'),
+	('vector', 'cosine', '<=>', 1100, 5, 'inline_codes, store_values')) c (type, name, op, dims, m, options);
+-- clusters, with a few equal rows
+CREATE FUNCTION rows(first int, last int, dims int) RETURNS TABLE (id int, v vector) LANGUAGE sql AS
+$$SELECT i, noise_vector(i % 13, dims, 51) + noise_vector(i % 290, dims, 52) FROM generate_series(first, last) i$$;
+DO $$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT * FROM cases LOOP
+		EXECUTE format('CREATE TABLE c%s (id int, v %s(%s))', c.n, c.type, c.dims);
+		EXECUTE format('INSERT INTO c%s SELECT * FROM rows(1, 200, %s)', c.n, c.dims);
+		EXECUTE format('CREATE INDEX c%1$s_v ON c%1$s USING hnsw (v %2$s_%3$s_ops) WITH (m = %4$s, ef_construction = 80, %5$s)',
+					   c.n, c.type, c.name, c.m, c.options);
+		EXECUTE format('INSERT INTO c%s SELECT * FROM rows(201, 300, %s)', c.n, c.dims);
+	END LOOP;
+END$$;
+SET hnsw.ef_search = 400;
+CREATE FUNCTION same_distances(tab text, op text, type text, dims int) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE
+	query text := format('SELECT array_agg(d) FROM (SELECT v %s $1::%s AS d FROM %s ORDER BY 1 LIMIT 150) x', op, type, tab);
+	by_index float8[];
+	by_sort float8[];
+BEGIN
+	FOR i IN 1 .. 3 LOOP
+		PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true);
+		IF i = 1 AND scans(format('SELECT v FROM %s ORDER BY v %s %L LIMIT 1', tab, op, noise_vector(1, dims, 53))) <> tab || '_v' THEN
+			RETURN NULL;
+		END IF;
+		EXECUTE query INTO by_index USING noise_vector(i, dims, 53)::text;
+		PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'off', true);
+		EXECUTE query INTO by_sort USING noise_vector(i, dims, 53)::text;
+		IF by_index IS DISTINCT FROM by_sort THEN
+			RETURN false;
+		END IF;
+	END LOOP;
+	RETURN true;
+END$$;
+CREATE FUNCTION wrong() RETURNS TABLE (type text, op text, dims int) LANGUAGE sql AS
+$$SELECT type, op, dims FROM cases WHERE same_distances('c' || n, op, type, dims) IS NOT TRUE$$;
+SELECT count(*), count(hnsw_verify(('c' || n || '_v')::regclass)::text) FROM cases;
+SELECT * FROM wrong();
+DO $$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT * FROM cases LOOP
+		EXECUTE format('DELETE FROM c%s WHERE id %% 3 <> 1', c.n);
+	END LOOP;
+END$$;
+\set ECHO none
+SELECT 'VACUUM c' || n FROM cases ORDER BY n \gexec
+\set ECHO all
+SELECT count(*), count(hnsw_verify(('c' || n || '_v')::regclass)::text) FROM cases;
+DO $$
+DECLARE
+	c record;
+BEGIN
+	FOR c IN SELECT * FROM cases LOOP
+		EXECUTE format('INSERT INTO c%s SELECT * FROM rows(301, 400, %s)', c.n, c.dims);
+	END LOOP;
+END$$;
+SELECT count(*), count(hnsw_verify(('c' || n || '_v')::regclass)::text) FROM cases;
+SELECT * FROM wrong();
+RESET hnsw.ef_search;
+
+-- an index built empty; an option takes effect when the index is built anew
+CREATE UNLOGGED TABLE grown (id int, v vector(40));
+CREATE INDEX grown_v ON grown USING hnsw (v vector_l2_ops) WITH (inline_codes);
+INSERT INTO grown SELECT * FROM rows(1, 300, 40);
+SELECT hnsw_verify('grown_v');
+SET hnsw.ef_search = 400;
+SELECT same_order('grown', '<->', 40, 20, 3, 54);
+RESET hnsw.ef_search;
+CREATE FUNCTION size() RETURNS bigint LANGUAGE sql AS $$SELECT pg_relation_size('grown_v')$$;
+REINDEX INDEX grown_v;
+SELECT size() AS inline \gset
+ALTER INDEX grown_v SET (inline_codes = off);
+SELECT size() = :inline AS same;
+REINDEX INDEX grown_v;
+SELECT size() < :inline AS smaller;
+SELECT hnsw_verify('grown_v');
+
+-- in parts, and by workers
+CREATE TABLE many (id int, v vector(48));
+INSERT INTO many SELECT i, noise_vector(i % 100, 48, 42) + noise_vector(i, 48, 43) FROM generate_series(1, 4000) i;
+SET client_min_messages = warning;
+SET maintenance_work_mem = '1MB';
+CREATE INDEX many_v ON many USING hnsw (v vector_l2_ops) WITH (inline_codes);
+RESET maintenance_work_mem;
+RESET client_min_messages;
+SELECT hnsw_verify('many_v');
+-- thresholds as in hnsw_recall
+SELECT recall('many', '<->', 48, 10, 25, 44) >= 0.85 AS enough;
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_maintenance_workers = 2;
+REINDEX INDEX many_v;
+RESET max_parallel_maintenance_workers;
+RESET min_parallel_table_scan_size;
+SELECT hnsw_verify('many_v');
+SELECT recall('many', '<->', 48, 10, 25, 44) >= 0.85 AS enough;
+SET hnsw.ef_search = 200;
+-- 0.95 are reached
+SELECT recall('many', '<->', 48, 10, 25, 44) >= 0.9 AS enough;
+RESET hnsw.ef_search;
+
+-- a query without a direction; a scan that goes on finds rows far away, each
+-- once; beams so large that they go by the elements' own codes
+SET enable_seqscan = off;
+SELECT count(*) FROM (SELECT id FROM many ORDER BY v <-> NULL LIMIT 10) x;
+SET hnsw.iterative_scan = strict_order;
+SELECT count(*) >= 25 AS enough, count(DISTINCT id) = count(*) AS once, bool_and(ordered) AS ordered FROM (SELECT id, d >= lag(d, 1, d) OVER () AS ordered
+	FROM (SELECT id, v <-> noise_vector(7, 48, 44) AS d FROM many WHERE id % 50 = 7 ORDER BY 2 LIMIT 30) x) y;
+SET hnsw.iterative_scan = relaxed_order;
+SET hnsw.max_scan_tuples = 100000;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM many ORDER BY v <-> noise_vector(8, 48, 44)) x;
+SET hnsw.ef_search = 40000;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM many ORDER BY v <-> noise_vector(8, 48, 44)) x;
+SET client_min_messages = warning;
+DROP SCHEMA hnsw_test CASCADE;
