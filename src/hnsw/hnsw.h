@@ -139,11 +139,27 @@ hnsw_list_capacity(const HnswIndex *index, int level)
 	return level == 0 ? 2 * index->m : index->m;
 }
 
-/* How many edges a selection fills a list up to: README, "Neighbours". */
-static inline int
-hnsw_list_fill(uint32 m, int level)
+/* How the edges of a list are selected: README, "Neighbours". */
+typedef struct HnswSelection
 {
-	return level == 0 ? m : 0;
+	int	  limit; /* edges at most */
+	int	  fill;	 /* up to so many by their distances alone */
+	float slack; /* how much nearer another neighbour must be */
+} HnswSelection;
+
+#define HNSW_UPPER_SLACK 0.05f
+
+static inline HnswSelection
+hnsw_list_selection(uint32 m, int level, int limit)
+{
+	HnswSelection selection = {limit, m, 0};
+
+	if (level > 0)
+	{
+		selection.fill = 0;
+		selection.slack = HNSW_UPPER_SLACK;
+	}
+	return selection;
 }
 
 /* Raise ERRCODE_INDEX_CORRUPTED: the chain of rows of an element. */
@@ -483,14 +499,16 @@ typedef struct HnswNeighbour
 
 /*
  * The selection heuristic (Malkov & Yashunin 2018, Algorithm 4): keep a
- * candidate unless one kept already is nearer to it than the base.  Protected
- * candidates are always kept.  If these are less than `fill`, the nearest of the
- * others join them.  `candidates` is sorted by distance here; the kept ones, at
- * most `limit`, are moved to its front, their number returned.
+ * candidate unless one kept already is nearer to it than the base, by the share
+ * `slack` of its distance at least (alpha - 1 in DiskANN, Jayaram Subramanya et
+ * al., NeurIPS 2019).  Protected candidates are always kept.  If these are less
+ * than `fill`, the nearest of the others join them.  `candidates` is sorted by
+ * distance here; the kept ones, at most `limit`, are moved to its front, their
+ * number returned.
  */
 extern int hnsw_select_neighbours(const HnswCoder *coder,
 								  HnswNeighbour *candidates, int count,
-								  int limit, int fill);
+								  HnswSelection selection);
 
 /* ------------------------------------------------------------------------
  * Sets of element numbers below a size, one bit each.

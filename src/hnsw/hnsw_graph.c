@@ -126,6 +126,7 @@ hnsw_graph_init(HnswGraph *graph, const HnswIndex *index,
 
 	hnsw_graph_attach(graph, index, shared, participants, memory_limit,
 					  code_bytes);
+	shared->is_upper = false;
 	shared->entry_point = HNSW_NONE;
 	pg_atomic_init_u32(&shared->num_elements, 0);
 	pg_atomic_init_u32(&shared->num_rows, 0);
@@ -693,6 +694,17 @@ count_protected(const HnswGraph *graph, HnswElement element)
 	return result;
 }
 
+static inline HnswSelection
+list_selection(const HnswGraph *graph, int level, int limit)
+{
+	HnswSelection selection = hnsw_list_selection(graph->geometry.m, level,
+												  limit);
+
+	if (graph->shared->is_upper)
+		selection.slack = HNSW_UPPER_SLACK;
+	return selection;
+}
+
 /*
  * Add an edge to an element's list; if it is full, select again among its
  * edges and the new one.  False if the edge is protected and the list has m
@@ -745,9 +757,9 @@ add_edge(HnswGraphWorker *worker, HnswElement element, int level, uint32 edge,
 												 HNSW_EDGE_TARGET(
 													 neighbours[i].edge));
 		count = hnsw_reselect_neighbours(graph->coder, neighbours, &selected,
-										 capacity + 1, capacity,
-										 hnsw_list_fill(graph->geometry.m,
-														level));
+										 capacity + 1,
+										 list_selection(graph, level,
+														capacity));
 
 		/* and is done again if the list has changed since */
 		if (!try_lock_list(list, version))
@@ -881,8 +893,9 @@ choose_neighbours(HnswGraphWorker *worker, HnswElement element, int level)
 		neighbours[i].code = hnsw_graph_code(graph, worker->beam[i].element);
 	}
 	count = hnsw_reselect_neighbours(graph->coder, neighbours, &selected,
-									 worker->beam_count, graph->geometry.m,
-									 hnsw_list_fill(graph->geometry.m, level));
+									 worker->beam_count,
+									 list_selection(graph, level,
+													graph->geometry.m));
 	for (int i = 0; i < count; i++)
 	{
 		list->edges[i] = neighbours[i].edge;

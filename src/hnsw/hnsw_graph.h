@@ -65,6 +65,7 @@ typedef struct HnswGraphShared
 	pg_atomic_uint64 code_units; /* of varying codes */
 
 	/* linking: written by the leader while it is alone */
+	bool		is_upper; /* lists of level 0 will be those of an upper one */
 	HnswElement entry_point;
 	int			entry_level;
 

@@ -251,7 +251,8 @@ list_with_edge(HnswIndex *index, HnswElement element, int level,
 													candidates[i].code);
 	}
 	kept = hnsw_select_neighbours(&index->coder, candidates, count + 1,
-								  capacity, hnsw_list_fill(index->m, level));
+								  hnsw_list_selection(index->m, level,
+													  capacity));
 	for (int i = 0; i < kept; i++)
 	{
 		result[i] = candidates[i].edge;
@@ -457,15 +458,19 @@ find_live(HnswSearch *search, HnswEntryPoint entry, int level,
 }
 
 /*
- * How many neighbours a new element chooses on a level at most.  On level 0
- * these are more than the m that get an edge back: the lists around it have
- * grown while other elements came, to m * 3/2 on the average, and one that is
- * shorter makes a poor way to what lies around it (README, "Neighbours").
+ * How a new element chooses its neighbours on a level.  On level 0 these are
+ * more than the m that get an edge back: the lists around it have grown while
+ * other elements came, to m * 3/2 on the average, and one that is shorter makes
+ * a poor way to what lies around it (README, "Neighbours").
  */
-static inline int
-new_list_limit(uint32 m, int level)
+static inline HnswSelection
+new_list_selection(uint32 m, int level)
 {
-	return level == 0 ? m + m / 2 : m;
+	HnswSelection selection = hnsw_list_selection(m, level, m);
+
+	if (level == 0)
+		selection.limit = selection.fill = m + m / 2;
+	return selection;
 }
 
 /*
@@ -479,9 +484,9 @@ choose_neighbours(HnswIndex *index, const HnswCode *code,
 				  const LiveCandidate *live, int num_live, int level,
 				  uint32 *edges)
 {
-	int		 num_candidates = Min(num_live, (int) index->ef_construction);
-	int		 limit = new_list_limit(index->m, level);
-	ListWork work = begin_list_work();
+	int			  num_candidates = Min(num_live, (int) index->ef_construction);
+	HnswSelection selection = new_list_selection(index->m, level);
+	ListWork	  work = begin_list_work();
 	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * num_candidates);
 	uint32		  *their_edges = palloc(sizeof(uint32) *
 										hnsw_list_capacity(index, level));
@@ -498,7 +503,7 @@ choose_neighbours(HnswIndex *index, const HnswCode *code,
 									 : live[i].distance;
 	}
 	count = hnsw_select_neighbours(&index->coder, candidates, num_candidates,
-								   limit, level == 0 ? limit : 0);
+								   selection);
 	for (int i = 0; i < count; i++)
 		edges[i] = candidates[i].edge;
 

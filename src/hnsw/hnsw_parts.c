@@ -1101,6 +1101,7 @@ build_upper_level(Parts *parts, BufFile *codes, const HnswExtentLayout *layout,
 									parts->graph_memory,
 									parts->counts.elements))
 			return false;
+		graph->shared->is_upper = true;
 		parts->ids = MemoryContextAlloc(graph->context,
 										sizeof(uint32) * allocated);
 		while (more && !hnsw_graph_is_full(graph))

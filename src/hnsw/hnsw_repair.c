@@ -406,6 +406,7 @@ repaired_list(HnswRepair *repair, HnswElement element, int level,
 	int			   capacity = hnsw_list_capacity(index, level);
 	int			   max_candidates = capacity * (capacity + 1);
 	HnswNeighbour *candidates = palloc(sizeof(HnswNeighbour) * max_candidates);
+	HnswSelection  selection = hnsw_list_selection(index->m, level, capacity);
 	HnswCode	  *base = hnsw_copy_code(index, element);
 	int			   live;
 	int num_candidates = gather_candidates(repair, element, level, edges,
@@ -423,8 +424,9 @@ repaired_list(HnswRepair *repair, HnswElement element, int level,
 		if (i < live)
 			result[i] = candidates[i].edge;
 	}
+	selection.fill = count;
 	num_selected = hnsw_select_neighbours(&index->coder, candidates,
-										  num_candidates, capacity, count);
+										  num_candidates, selection);
 	for (int i = 0; i < num_selected && kept < (int) count; i++)
 	{
 		HnswElement target = HNSW_EDGE_TARGET(candidates[i].edge);

@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "hnsw/hnsw.h"
 #include "hnsw/hnsw_select.h"
 
@@ -55,15 +57,17 @@ prefetch_code(const HnswCode *code)
 		__builtin_prefetch((const char *) code + i);
 }
 
-/* Is one of `kept` nearer to the candidate than the base is? */
+/* Is one of `kept` so much nearer to the candidate than the base is? */
 static inline bool
 is_occluded(const HnswCoder *coder, const HnswNeighbour *candidate,
-			const HnswNeighbour *kept, int count)
+			const HnswNeighbour *kept, int count, float slack)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (hnsw_code_distance(coder, candidate->code, kept[i].code) <
-			candidate->distance)
+		float distance = hnsw_code_distance(coder, candidate->code,
+											kept[i].code);
+
+		if (distance + slack * fabsf(distance) < candidate->distance)
 			return true;
 	}
 	return false;
@@ -71,8 +75,11 @@ is_occluded(const HnswCoder *coder, const HnswNeighbour *candidate,
 
 int
 hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
-						 int *num_selected, int count, int limit, int fill)
+						 int *num_selected, int count, HnswSelection selection)
 {
+	int			   limit = selection.limit;
+	int			   fill = selection.fill;
+	float		   slack = selection.slack;
 	HnswNeighbour  spare[2 * HNSW_MAX_M]; /* the nearest ones not kept */
 	int			   num_spare = 0;
 	int			   selected = *num_selected;
@@ -84,6 +91,10 @@ hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
 	int			   kept;
 	int			   i = 0;
 	int			   j = 0;
+
+	/* a share of an inner product says nothing of what lies how near */
+	if (coder->codes.opclass.metric == METRIC_IP)
+		slack = 0;
 
 	Assert(protected_left <= limit);
 	Assert(fill <= limit && fill <= lengthof(spare));
@@ -113,9 +124,9 @@ hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
 		{
 			if (j < num_fresh)
 				prefetch_code(fresh[j].code);
-			keep = !is_occluded(coder, &candidate, fresh, kept_fresh) &&
+			keep = !is_occluded(coder, &candidate, fresh, kept_fresh, slack) &&
 				   (is_selected || !is_occluded(coder, &candidate, candidates,
-												kept_selected));
+												kept_selected, slack));
 		}
 
 		if (!keep)
@@ -141,10 +152,10 @@ hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
 
 int
 hnsw_select_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
-					   int count, int limit, int fill)
+					   int count, HnswSelection selection)
 {
 	int num_selected = 0;
 
 	return hnsw_reselect_neighbours(coder, candidates, &num_selected, count,
-									limit, fill);
+									selection);
 }

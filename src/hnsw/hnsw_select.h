@@ -15,7 +15,7 @@
  */
 extern int hnsw_reselect_neighbours(const HnswCoder *coder,
 									HnswNeighbour	*candidates,
-									int *num_selected, int count, int limit,
-									int fill);
+									int *num_selected, int count,
+									HnswSelection selection);
 
 #endif /* HNSW_SELECT_H */
