@@ -89,6 +89,10 @@ typedef struct HnswEntryPoint
 {
 	HnswElement element; /* HNSW_NONE: the graph is empty */
 	int			level;
+
+	/* as the metapage has them: how often vacuum took ghosts out, and does now */
+	uint32 removals;
+	bool   removing;
 } HnswEntryPoint;
 
 extern HnswIndex *hnsw_open(Relation rel);
@@ -426,6 +430,7 @@ typedef struct HnswSearch
 	MemoryContext	 context;
 	int				 level;
 	HnswVisited		 visited;
+	HnswVisited		 found_before; /* hnsw_search_anew; slots is NULL before */
 	HnswCandidate	*beam;
 	int				 beam_count;
 	int				 beam_limit;
@@ -480,6 +485,14 @@ extern void hnsw_search_from(HnswSearch *search, HnswEntryPoint from,
  * Widen the beam by `more` candidates and go on.  False if nothing is left.
  */
 extern bool hnsw_search_widen(HnswSearch *search, int more);
+
+/*
+ * Begin anew when nothing is left.  Candidates of before come into the beam once
+ * more, for the way to others is through them; the caller passes them over.
+ */
+extern void hnsw_search_anew(HnswSearch *search, HnswEntryPoint from, int ef);
+extern bool hnsw_search_found_before(const HnswSearch *search,
+									 HnswElement	   element);
 
 /* Remove the first `count` candidates of the beam; beam_limit shrinks too. */
 extern void hnsw_search_consume(HnswSearch *search, int count);

@@ -273,7 +273,7 @@ typedef enum HnswRefinement
  *	97		1		kind of its code (CodeKind), or 0
  *	98		1		1 if vectors are rotated for that, else 0
  *	99		1		1 if lists have inline codes, else 0
- *	100		4		0
+ *	100		4		how often vacuum has taken ghosts out, modulo 2^32
  *	104		20 * n	extents, by ascending first number
  */
 typedef struct HnswMetaPageData
@@ -298,7 +298,7 @@ typedef struct HnswMetaPageData
 	uint8		refinement_code_kind;
 	uint8		refinement_rotated;
 	uint8		inline_codes;
-	uint8		unused[4];
+	uint32		removals;
 	HnswExtent	extents[FLEXIBLE_ARRAY_MEMBER];
 } HnswMetaPageData;
 

@@ -279,6 +279,8 @@ read_metapage(Relation rel)
 	}
 	entry.element = meta->entry_point;
 	entry.level = meta->entry_level;
+	entry.removals = meta->removals;
+	entry.removing = meta->repairing != 0;
 	UnlockReleaseBuffer(buffer);
 	return entry;
 }

@@ -64,6 +64,8 @@ typedef struct HnswScan
 	bool		   ordered; /* the query has a direction to order by */
 	HnswQuery	   query;
 	HnswSearch	   search;
+	HnswEntryPoint entry; /* that the search began with */
+	bool		   anew;  /* is it a second one? */
 	pairingheap	  *pending;
 	pairingheap	  *ready;
 	int			   waiting;		  /* elements in both */
@@ -304,10 +306,13 @@ take_beam(HnswScan *so)
 	for (int i = 0; i < search->beam_count; i++)
 	{
 		HnswCandidate  *candidate = &search->beam[i];
-		PendingElement *pending = MemoryContextAlloc(so->context,
-													 sizeof(PendingElement));
+		HnswElement		element = HnswCandidateElement(candidate);
+		PendingElement *pending;
 
-		pending->element = HnswCandidateElement(candidate);
+		if (hnsw_search_found_before(search, element))
+			continue;
+		pending = MemoryContextAlloc(so->context, sizeof(PendingElement));
+		pending->element = element;
 		if (coarse)
 		{
 			if (i + REFINE_AHEAD < search->beam_count)
@@ -340,7 +345,6 @@ start_search(IndexScanDesc scan)
 	MemoryContext	   old_context;
 	const ScanKeyData *order;
 	const void		  *value = NULL;
-	HnswEntryPoint	   entry;
 
 	if (scan->numberOfOrderBys == 0)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -366,6 +370,7 @@ start_search(IndexScanDesc scan)
 	so->returned = 0;
 	so->replacements = 0;
 	so->any_returned = false;
+	so->anew = false;
 	so->started = true;
 	row_fetch_begin(&so->rows, scan);
 
@@ -388,10 +393,10 @@ start_search(IndexScanDesc scan)
 		hnsw_search_use_inline_codes(&so->search);
 	pgstat_count_index_scan(scan->indexRelation);
 	IndexScanCountSearch(scan);
-	entry = hnsw_read_entry_point(so->index);
-	if (entry.element != HNSW_NONE)
+	so->entry = hnsw_read_entry_point(so->index);
+	if (so->entry.element != HNSW_NONE)
 	{
-		hnsw_search_from(&so->search, entry, 0, hnsw_ef_search);
+		hnsw_search_from(&so->search, so->entry, 0, hnsw_ef_search);
 		take_beam(so);
 	}
 	MemoryContextSwitchTo(old_context);
@@ -408,6 +413,32 @@ search_on(HnswScan *so, int more)
 		take_beam(so);
 	MemoryContextSwitchTo(old_context);
 	return any;
+}
+
+/*
+ * When nothing is left: if vacuum has freed elements since the search began, and
+ * inserts have used their slots, it may have come to other elements than those it
+ * was on its way to, and so have missed what lay behind.  Those that are alive
+ * have been linked to each other, so another search finds them.  False if there
+ * is no need for it.
+ */
+static bool
+search_anew(HnswScan *so)
+{
+	MemoryContext  old_context;
+	HnswEntryPoint entry = hnsw_read_entry_point(so->index);
+
+	if (entry.element == HNSW_NONE)
+		return false;
+	if (entry.removals == so->entry.removals && (!entry.removing || so->anew))
+		return false;
+	so->anew = true;
+	so->entry = entry;
+	old_context = MemoryContextSwitchTo(so->context);
+	hnsw_search_anew(&so->search, entry, hnsw_ef_search);
+	take_beam(so);
+	MemoryContextSwitchTo(old_context);
+	return true;
 }
 
 /* May an iterative scan go on? */
@@ -586,7 +617,7 @@ next_row(IndexScanDesc scan)
 			!within_limits(so))
 			return false;
 		hnsw_search_leave_inline_codes(&so->search);
-		if (!search_on(so, hnsw_ef_search))
+		if (!search_on(so, hnsw_ef_search) && !search_anew(so))
 			return false;
 	}
 }

@@ -819,6 +819,26 @@ hnsw_search_widen(HnswSearch *search, int more)
 }
 
 void
+hnsw_search_anew(HnswSearch *search, HnswEntryPoint from, int ef)
+{
+	HnswVisited *before = &search->found_before;
+
+	Assert(search->beam_count == 0 && search->rest.count == 0);
+	if (before->slots != NULL)
+	{
+		for (uint32 i = 0; i <= before->mask; i++)
+		{
+			if (before->slots[i] != HNSW_NONE)
+				(void) visit(search, before->slots[i]);
+		}
+		pfree(before->slots);
+	}
+	*before = search->visited;
+	allocate_visited(search, INITIAL_VISITED_SLOTS);
+	hnsw_search_from(search, from, 0, ef);
+}
+
+void
 hnsw_search_consume(HnswSearch *search, int count)
 {
 	Assert(count <= search->beam_count);
@@ -834,5 +854,13 @@ hnsw_search_memory(const HnswSearch *search)
 {
 	return sizeof(HnswCandidate) *
 			   ((Size) search->beam_allocated + search->rest.allocated) +
-		   sizeof(HnswElement) * ((Size) search->visited.mask + 1);
+		   sizeof(HnswElement) *
+			   ((Size) search->visited.mask + 1 + search->found_before.mask);
+}
+
+bool
+hnsw_search_found_before(const HnswSearch *search, HnswElement element)
+{
+	return search->found_before.slots != NULL &&
+		   *visited_slot(&search->found_before, element) == element;
 }

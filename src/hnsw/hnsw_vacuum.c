@@ -701,18 +701,22 @@ give_back_page(VacuumState *state)
 
 /*
  * Note in the metapage that there are dying elements, so that the next vacuum
- * finishes the work of one that was interrupted.
+ * finishes the work of one that was interrupted; or that they are gone, so that
+ * scans know of it that may have been on their way through them.
  */
 static void
 set_repairing(HnswIndex *index, bool repairing)
 {
-	HnswEdit edit;
-	int		 page;
+	HnswEdit		  edit;
+	HnswMetaPageData *meta;
+	int				  page;
 
 	hnsw_edit_start(&edit, index);
 	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
-	HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META))
-		->repairing = repairing;
+	meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
+	meta->repairing = repairing;
+	if (!repairing)
+		meta->removals++;
 	hnsw_edit_finish(&edit);
 }
 
