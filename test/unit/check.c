@@ -87,6 +87,25 @@ random_normal(void)
 	return radius * cos(2 * M_PI * random_between(0, 1));
 }
 
+double
+exact_dot(const float *x, const float *y, uint32 dim)
+{
+	double sum = 0;
+
+	for (uint32 i = 0; i < dim; i++)
+		sum += (double) x[i] * y[i];
+	return sum;
+}
+
+void
+to_unit(float *x, uint32 dim)
+{
+	double norm = sqrt(exact_dot(x, x, dim));
+
+	for (uint32 i = 0; i < dim; i++)
+		x[i] = (float) (x[i] / norm);
+}
+
 void
 check_begin(void)
 {

@@ -51,6 +51,12 @@ extern double random_between(double low, double high);
 /* standard normal */
 extern double random_normal(void);
 
+/* The product of two vectors, in doubles. */
+extern double exact_dot(const float *x, const float *y, uint32 dim);
+
+/* Divide a vector by its length. */
+extern void to_unit(float *x, uint32 dim);
+
 extern void kernels_tests(void);
 extern void block_kernels_tests(void);
 extern void sq8_tests(void);

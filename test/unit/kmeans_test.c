@@ -43,17 +43,6 @@ point_of(const TestPoints *test, char *points, uint32 i)
 }
 
 static void
-to_unit(float *x, uint32 dim)
-{
-	double norm = 0;
-
-	for (uint32 i = 0; i < dim; i++)
-		norm += (double) x[i] * x[i];
-	for (uint32 i = 0; i < dim; i++)
-		x[i] = (float) (x[i] / sqrt(norm));
-}
-
-static void
 fill_near(const TestPoints *test, const char *place, double spread,
 		  char *result)
 {

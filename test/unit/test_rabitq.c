@@ -45,17 +45,6 @@ typedef struct TestBlock
 } TestBlock;
 
 static void
-to_unit(float *x, uint32 dim)
-{
-	double norm = 0;
-
-	for (uint32 i = 0; i < dim; i++)
-		norm += (double) x[i] * x[i];
-	for (uint32 i = 0; i < dim; i++)
-		x[i] = (float) (x[i] / sqrt(norm));
-}
-
-static void
 block_create(TestBlock *test, RabitqMetric metric, uint32 dim)
 {
 	test->metric = metric;

@@ -43,16 +43,6 @@ square_distance(const float *a, const float *b, uint32 dim)
 	return sum;
 }
 
-static double
-product(const float *a, const float *b, uint32 dim)
-{
-	double sum = 0;
-
-	for (uint32 i = 0; i < dim; i++)
-		sum += (double) a[i] * b[i];
-	return sum;
-}
-
 /* What is to be estimated of a code by the formula, without tables. */
 static double
 formula(RabitqMetric metric, const float *x, uint32 dim)
@@ -76,10 +66,10 @@ formula(RabitqMetric metric, const float *x, uint32 dim)
 	}
 	if (l1 == 0)
 		return metric == RABITQ_IP
-				   ? -product(query_values, node, dim)
+				   ? -exact_dot(query_values, node, dim)
 				   : sqrt(square_distance(query_values, node, dim));
 	if (metric == RABITQ_IP)
-		return -product(query_values, node, dim) - 2 * l2sq / l1 * signs;
+		return -exact_dot(query_values, node, dim) - 2 * l2sq / l1 * signs;
 	estimate = square_distance(query_values, node, dim) + l2sq -
 			   4 * l2sq / l1 * rest;
 	return sqrt(Max(estimate, 0));
@@ -137,17 +127,17 @@ test_estimates(RabitqMetric metric, uint32 dim)
 
 	relative_query_init(&query, metric, query_values, dim, memory);
 	distance = (float) (metric == RABITQ_IP
-							? -product(query_values, node, dim)
+							? -exact_dot(query_values, node, dim)
 							: sqrt(square_distance(query_values, node, dim)));
 	relative_score(&query, block, distance, estimates);
 
 	/* tables round each group of four values to a 255th of the largest sum */
-	scale = sqrt(product(query_values, query_values, dim) + dim);
+	scale = sqrt(exact_dot(query_values, query_values, dim) + dim);
 	for (int lane = 0; lane < RABITQ_BLOCK; lane++)
 	{
 		double expected = formula(metric, neighbours[lane], dim);
 		double exact = metric == RABITQ_IP
-						   ? -product(query_values, neighbours[lane], dim)
+						   ? -exact_dot(query_values, neighbours[lane], dim)
 						   : sqrt(square_distance(query_values,
 												  neighbours[lane], dim));
 

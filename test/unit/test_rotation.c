@@ -34,16 +34,6 @@ fill(uint32 dim)
 	}
 }
 
-static double
-dot(const float *x, const float *y, uint32 dim)
-{
-	double sum = 0;
-
-	for (uint32 i = 0; i < dim; i++)
-		sum += (double) x[i] * y[i];
-	return sum;
-}
-
 static void
 test_isometry(void)
 {
@@ -58,11 +48,11 @@ test_isometry(void)
 		rotation_apply(&rotation, a, rotated_a);
 		rotation_apply(&rotation, b, rotated_b);
 
-		CHECK(fabs(dot(a, a, dim) - dot(rotated_a, rotated_a, dim)) <=
-				  tolerance,
+		CHECK(fabs(exact_dot(a, a, dim) -
+				   exact_dot(rotated_a, rotated_a, dim)) <= tolerance,
 			  "dim %u", dim);
-		CHECK(fabs(dot(a, b, dim) - dot(rotated_a, rotated_b, dim)) <=
-				  tolerance,
+		CHECK(fabs(exact_dot(a, b, dim) -
+				   exact_dot(rotated_a, rotated_b, dim)) <= tolerance,
 			  "dim %u", dim);
 
 		rotation_apply(&rotation, b, b);
