@@ -346,18 +346,48 @@ sub log_size
 	return -s $node->logfile // 0;
 }
 
-# Lines of the server's log from $offset on that tell of errors, but for those
-# that match $allowed.
+# What a log tells, one message each: its first line, and below that its
+# details.
+sub log_entries
+{
+	my ($log) = @_;
+	my @entries;
+
+	foreach my $line (split /\n/, $log)
+	{
+		if (@entries
+			&& $line =~ /^(?:\t|\d{4}-\d\d-\d\d .*?\b(?:DETAIL|HINT|QUERY|CONTEXT|BACKTRACE|LOCATION|STATEMENT):  )/)
+		{
+			$entries[-1] .= "\n$line";
+		}
+		else
+		{
+			push @entries, $line;
+		}
+	}
+	return @entries;
+}
+
+# Messages of the server's log from $offset on that tell of errors, but for
+# those that $allowed matches in the first line, or is true for if it is a
+# function.
 sub log_errors
 {
 	my ($node, $offset, $allowed) = @_;
-	my @lines = grep { /ERROR:|PANIC:|TRAP:|WARNING:|was terminated by|inconsistent page/ }
-		split /\n/, PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset);
+	my @entries = grep { /^.*(?:ERROR:|PANIC:|TRAP:|WARNING:|was terminated by|inconsistent page)/ }
+		log_entries(PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset));
 
 	# what every crash brings
-	@lines = grep { !/terminated by signal 9|terminating connection because of crash/ } @lines;
-	@lines = grep { $_ !~ $allowed } @lines if defined $allowed;
-	return join "\n", @lines;
+	@entries = grep { !/^.*(?:terminated by signal 9|terminating connection because of crash)/ } @entries;
+	if (ref $allowed eq 'CODE')
+	{
+		@entries = grep { !$allowed->($_) } @entries;
+	}
+	elsif (defined $allowed)
+	{
+		@entries = grep { !/^.*$allowed/ } @entries;
+	}
+	return join "\n", @entries;
 }
 
 1;

@@ -10,7 +10,8 @@ use VectorTest;
 
 my $seed = test_seed();
 my %options = (init => { allows_streaming => 'logical' }, conf => q{
-max_logical_replication_workers = 10
+max_worker_processes = 20
+max_logical_replication_workers = 16
 max_sync_workers_per_subscription = 4
 logical_decoding_work_mem = 64kB
 });
@@ -49,6 +50,18 @@ sub same
 			"$what: same rows in $t->{name}");
 		agree($subscriber, $t, "$what, subscriber", 1);
 	}
+}
+
+# True for what logical replication itself reports and then tries again: a slot
+# or an origin that the worker before has not given up yet, no free worker, a
+# lost connection.  What is raised while rows are copied or applied has a
+# context that says so; the index, the types and all else are other files.
+sub retried
+{
+	my ($entry) = @_;
+	my $files = qr/applyparallelworker|bgworker|launcher|libpqwalreceiver|origin|pg_subscription|slot|tablesync|worker/;
+
+	return $entry =~ /LOCATION:  \w+, $files\.c:\d+/ && $entry !~ /CONTEXT:  (?:processing remote data|COPY )/;
 }
 
 foreach my $t (@tables)
@@ -117,7 +130,7 @@ is( $subscriber->safe_psql('postgres', 'SELECT count(*), md5(string_agg(v::text,
 	'row filter and column list');
 agree($subscriber, $tables[0], 'row filter and column list');
 
-is(log_errors($subscriber, 0, qr/terminating logical replication worker/), '', 'no errors on the subscriber');
+is(log_errors($subscriber, 0, \&retried), '', 'no errors on the subscriber');
 $subscriber->stop;
 $publisher->stop;
 done_testing();
