@@ -882,9 +882,7 @@ void
 hnsw_build_start_phase(HnswBuild *build, int phase, int64 total)
 {
 	pg_atomic_write_u64(&build->shared->done, 0);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, total);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	build_start_phase(phase, total);
 }
 
 bool

@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "commands/progress.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
@@ -17,6 +18,7 @@
 #include "storage/condition_variable.h"
 #include "storage/spin.h"
 #include "tcop/tcopprot.h"
+#include "utils/backend_progress.h"
 #include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
@@ -335,4 +337,15 @@ double
 parallel_build_heap_rows(const ParallelBuild *build)
 {
 	return build->state->heap_rows;
+}
+
+void
+build_start_phase(int64 phase, int64 total)
+{
+	const int	columns[] = {PROGRESS_CREATEIDX_SUBPHASE,
+							 PROGRESS_CREATEIDX_TUPLES_TOTAL,
+							 PROGRESS_CREATEIDX_TUPLES_DONE};
+	const int64 values[] = {phase, total, 0};
+
+	pgstat_progress_update_multi_param(lengthof(columns), columns, values);
 }

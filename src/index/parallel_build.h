@@ -89,4 +89,11 @@ extern void	  parallel_build_scan(ParallelBuild		*build,
 								  IndexBuildCallback callback, void *state);
 extern double parallel_build_heap_rows(const ParallelBuild *build);
 
+/*
+ * What pg_stat_progress_create_index shows of a build, with workers or without:
+ * a phase, and how much there is to do in it.  Who looks never sees a phase with
+ * the figures of the one before.
+ */
+extern void build_start_phase(int64 phase, int64 total);
+
 #endif /* INDEX_PARALLEL_BUILD_H */

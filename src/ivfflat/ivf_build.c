@@ -232,7 +232,7 @@ train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info,
 	CodeEncoding  encoding;
 
 	rows = take_sample(&sample, heap, index_info);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_TRAIN);
+	build_start_phase(PHASE_TRAIN, 0);
 	encoding = ivf_choose_encoding(&opclass, index->dimensions, index->seed,
 								   (const void *const *) sample.values,
 								   Min(sample.count, ENCODING_ROWS));
@@ -654,10 +654,7 @@ ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 		init_shared(shared);
 	rows = train_lists(index, heap, index_info, team, shared);
 
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_ASSIGN);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
-								 (int64) rows);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	build_start_phase(PHASE_ASSIGN, (int64) rows);
 	ivf_read_state(index, &state);
 	/* workers count on lists that are there */
 	if (team != NULL && state.num_lists > 0)
