@@ -31,6 +31,9 @@ our @EXPORT = qw(
 	wait_until
 	start_load
 	finish_load
+	slow_vacuum
+	vacuum_phase
+	end_vacuum
 	crash
 	log_size
 	log_errors
@@ -84,6 +87,19 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 		END ORDER BY d)::vector
 	FROM generate_series(1, dims) d
 $$;
+
+-- A value for an index by expression.  CREATE INDEX stays in the phase that
+-- matches, as long as it takes whoever waits for it there.
+CREATE FUNCTION dwell(v vector, id int, at text) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	IF id % 51 = 0 THEN
+		PERFORM pg_stat_clear_snapshot();
+		IF EXISTS (SELECT FROM pg_stat_progress_create_index WHERE pid = pg_backend_pid() AND phase ~ at) THEN
+			PERFORM pg_sleep(3600);
+		END IF;
+	END IF;
+	RETURN v;
+END$$;
 
 -- What a whole scan of an index, by relaxed or strict order, gives against
 -- what a sequential scan gives.  "lost": rows of the table that the relaxed
@@ -254,7 +270,8 @@ sub wait_until
 	return 0;
 }
 
-# Start pgbench in the background.  $scripts: [weight, text] each.
+# Start pgbench in the background and wait until all clients are connected, so
+# that a crash ends them all.  $scripts: [weight, text] each.
 sub start_load
 {
 	my ($node, $clients, $seconds, @scripts) = @_;
@@ -265,6 +282,8 @@ sub start_load
 		"--random-seed=" . int(rand(1 << 30)),
 		'-h', $node->host, '-p', $node->port);
 	my $number = 0;
+	my $connected = "SELECT count(*) >= $clients FROM pg_stat_activity WHERE application_name = 'load'";
+	local $ENV{PGAPPNAME} = 'load';
 
 	foreach my $script (@scripts)
 	{
@@ -277,6 +296,8 @@ sub start_load
 		[ @command, 'postgres' ],
 		'<', \undef, '>', \$load->{out}, '2>', \$load->{err},
 		IPC::Run::timeout($seconds + $PostgreSQL::Test::Utils::timeout_default));
+	wait_until(sub { !$load->{run}->pumpable || $node->safe_psql('postgres', $connected) eq 't' })
+		or die 'pgbench does not connect';
 	return $load;
 }
 
@@ -289,13 +310,60 @@ sub finish_load
 	return $load->{run}->result(0) == 0 && $load->{err} !~ /error|aborted/i;
 }
 
+# Start a vacuum that sleeps for $delay ms (100 at most) at every page, and wait
+# until it is at the graph or the lists of an index.  Returns the session, or
+# nothing if the vacuum has ended before it was met.
+sub slow_vacuum
+{
+	my ($node, $table, $delay) = @_;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $phase;
+
+	$session->{stdin} .= "SET vacuum_cost_delay = $delay; SET vacuum_cost_limit = 1; VACUUM $table; SELECT 'done';\n";
+	wait_until(sub {
+		$session->{run}->pump_nb;
+		$phase = vacuum_phase($node);
+		$session->{stdout} =~ /done/ || $phase =~ /^cleaning up/ })
+		or die 'vacuum does not come to the index';
+	return $session if $phase =~ /^cleaning up/;
+	$session->quit;
+	return;
+}
+
+sub vacuum_phase
+{
+	my ($node) = @_;
+
+	return $node->safe_psql('postgres', 'SELECT phase FROM pg_stat_progress_vacuum');
+}
+
+# End it early: by "cancel", or in one of the ways to crash.
+sub end_vacuum
+{
+	my ($node, $session, $how) = @_;
+
+	if ($how eq 'cancel')
+	{
+		$node->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_progress_vacuum});
+		$session->query('SELECT 1');
+		$session->quit;
+	}
+	else
+	{
+		crash($node, $how);
+		eval { $session->quit };
+	}
+	return;
+}
+
 # Crash a server and start it again.  $how:
-#   backend    a backend is killed; the postmaster ends the others and recovers
+#   backend    a backend, $victim if given, is killed; the postmaster ends the
+#              others and recovers
 #   immediate  all are told to quit at once
 #   kill       the postmaster and all of its children are killed
 sub crash
 {
-	my ($node, $how) = @_;
+	my ($node, $how, $victim) = @_;
 
 	if ($how eq 'immediate')
 	{
@@ -304,21 +372,21 @@ sub crash
 	}
 	elsif ($how eq 'kill')
 	{
-		my @pids = split /\n/,
-			$node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
+		# with the one that tells, which may not have ended yet
+		my @pids = split /\n/, $node->safe_psql('postgres', 'SELECT pid FROM pg_stat_activity');
 
 		push @pids, $node->{_pid};
 		$node->kill9;
 		kill 'KILL', @pids;
 		# the server cannot start while one of them is attached to its memory
-		wait_until(sub { !grep { kill 0, $_ } @pids }, 20)
+		wait_until(sub { !grep { kill 0, $_ } @pids })
 			or die 'killed processes do not end';
 		$node->start;
 	}
 	elsif ($how eq 'backend')
 	{
 		my $offset = log_size($node);
-		my ($pid) = split /\n/, $node->safe_psql(
+		my ($pid) = $victim // split /\n/, $node->safe_psql(
 			'postgres', q{SELECT pid FROM pg_stat_activity
 			WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
 			ORDER BY state = 'active' DESC, random()});
@@ -326,9 +394,10 @@ sub crash
 		# without a client there is nobody to kill but the checkpointer
 		$pid //= $node->safe_psql('postgres',
 			q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'});
-		kill 'KILL', $pid;
+		# until the postmaster knows of it, it lets clients in
 		wait_until(sub {
-			PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset) =~ /terminated by signal 9/ });
+			PostgreSQL::Test::Utils::slurp_file($node->logfile, $offset) =~ /terminated by signal 9/ })
+			if kill 'KILL', $pid;
 		# a psql that is refused may be gone before it gets its query: that dies
 		wait_until(sub { eval { $node->psql('postgres', 'SELECT 1') == 0 } })
 			or die 'the server does not recover';

@@ -126,7 +126,7 @@ same_answers('reindex');
 
 # Promotion amid changes.
 {
-	my $load = start_load($primary, 2, 60,
+	my $load = start_load($primary, 2, 600,
 		map { [ 4, "INSERT INTO $_->{name} SELECT n, make_vector('$_->{name}', n, $_->{dims}, $seed)
 			FROM (SELECT nextval('ids') AS n FROM generate_series(1, 10)) s;\n" =~ s/\n\s+/ /gr ] } @tables);
 	my $queries = $standby->background_psql('postgres');

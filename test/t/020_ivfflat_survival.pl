@@ -142,7 +142,7 @@ foreach my $round (1 .. 6)
 	}
 }
 finish_load($load);
-$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
+$node->wait_for_catchup($standby);
 check($standby, $_, 'on the standby') foreach @tables;
 $standby->stop;
 
@@ -150,7 +150,7 @@ $standby->stop;
 $offset = log_size($node);
 foreach my $how (qw(backend immediate kill))
 {
-	my $crash_load = start_load($node, 6, 60, $insert, $delete, $rollback, $vacuum, [ 1, "CHECKPOINT;\n" ]);
+	my $crash_load = start_load($node, 6, 600, $insert, $delete, $rollback, $vacuum, [ 1, "CHECKPOINT;\n" ]);
 
 	sleep 1 + rand(0.8);
 	crash($node, $how);

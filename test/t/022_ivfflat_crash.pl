@@ -70,7 +70,7 @@ foreach my $t (@tables)
 	foreach my $how (qw(kill backend))
 	{
 		my $before = index_size($t);
-		my $load = start_load($node, 4, 60, [ 1, insert_sql($t) ]);
+		my $load = start_load($node, 4, 600, [ 1, insert_sql($t) ]);
 
 		wait_until(sub { index_size($t) > $before + 60 }) or die 'the index does not grow';
 		crash($node, $how);
@@ -88,30 +88,14 @@ foreach my $t (@tables)
 # ------------------------------------------------------------------------
 foreach my $how (qw(cancel kill))
 {
-	my $vacuum = $node->background_psql('postgres', on_error_stop => 0);
+	my $vacuum;
 
 	create($clusters);
 	$node->safe_psql('postgres', insert_sql({ %$clusters, batch => 2400 }));
 	$node->safe_psql('postgres', 'DELETE FROM clusters WHERE id % 2 = 0');
-	$vacuum->{stdin} .= "SET vacuum_cost_delay = 2; SET vacuum_cost_limit = 1; VACUUM clusters; SELECT 'done';\n";
-	$vacuum->{run}->pump_nb;
-	# where it is does not matter for the rest, should it be too fast
-	wait_until(sub {
-		$vacuum->{run}->pump_nb;
-		$vacuum->{stdout} =~ /done/
-			|| $node->safe_psql('postgres', q{SELECT phase LIKE 'cleaning up%' FROM pg_stat_progress_vacuum}) eq 't' })
-		or die 'vacuum does not end';
-	if ($how eq 'cancel')
-	{
-		note 'in phase: ', $node->safe_psql('postgres', q{SELECT phase, pg_cancel_backend(pid) FROM pg_stat_progress_vacuum});
-		$vacuum->query('SELECT 1');
-		$vacuum->quit;
-	}
-	else
-	{
-		crash($node, $how);
-		eval { $vacuum->quit };
-	}
+	$vacuum = slow_vacuum($node, 'clusters', 100);
+	ok($vacuum, "vacuum is met at the lists ($how)");
+	end_vacuum($node, $vacuum, $how) if $vacuum;
 	agree($node, $clusters, "vacuum ended early ($how)", 1);
 	$node->safe_psql('postgres', 'VACUUM clusters');
 	agree($node, $clusters, "the next vacuum ($how)", 1);
@@ -120,11 +104,8 @@ foreach my $how (qw(cancel kill))
 }
 
 # ------------------------------------------------------------------------
-# CREATE INDEX, through an expression that makes reading the table take a while
+# CREATE INDEX, which rests where it reads the table
 # ------------------------------------------------------------------------
-$node->safe_psql('postgres', q{
-	CREATE FUNCTION slowly(v vector, id int) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS
-	$$BEGIN IF id % 51 = 0 THEN PERFORM pg_sleep(0.02); END IF; RETURN v; END$$});
 foreach my $case (
 	{ phase => 'initializing|k-means', how => 'backend', concurrently => '' },
 	{ phase => 'assigning tuples', how => 'kill', concurrently => '' },
@@ -132,7 +113,7 @@ foreach my $case (
 {
 	my $about = "crash in CREATE INDEX $case->{concurrently} ($case->{phase}, $case->{how})";
 	my $load = start_load($node, 1, 60,
-		[ 1, "CREATE INDEX $case->{concurrently} built_index ON clusters USING ivfflat ((slowly(v, id)::vector(70)));\n" ]);
+		[ 1, "CREATE INDEX $case->{concurrently} built_index ON clusters USING ivfflat ((dwell(v, id, '$case->{phase}')::vector(70)));\n" ]);
 
 	ok(wait_until(sub { $node->safe_psql('postgres',
 		"SELECT phase ~ '$case->{phase}' FROM pg_stat_progress_create_index") eq 't' }), "$about comes in time");
