@@ -96,24 +96,29 @@ foreach my $case (@cases)
 	my %phases;
 	my $saw_workers = 0;
 	my $backwards = 0;
+	# a session that looks often
+	my $observer = $node->background_psql('postgres');
 	my $started = time;
 	my $build = start_build($case);
 	my $duration;
 
 	while ($build->{run}->pumpable)
 	{
-		my $row = $node->safe_psql('postgres',
-			'SELECT phase, tuples_done, tuples_total FROM pg_stat_progress_create_index');
+		my $row = $observer->query_safe(q{SELECT phase, tuples_done,
+			(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker')
+			FROM pg_stat_progress_create_index WHERE command = 'CREATE INDEX'});
 
 		$build->{run}->pump_nb;
-		$saw_workers ||= pids('worker') > 0;
+		sleep 0.002;
 		next if $row eq '';
-		my ($phase, $done, $total) = split /\|/, $row;
+		my ($phase, $done, $workers) = split /\|/, $row;
 		my $last = $phases{$phase};
 
+		$saw_workers ||= $workers > 0;
 		$phases{$phase} = $done if !defined $last || $done > $last;
 		$backwards++ if defined $last && $done < $last;
 	}
+	$observer->quit;
 	ok(finish_build($build), "build of $about");
 	is($build->{err}, '', 'without a message');
 	$duration = time - $started;
@@ -153,18 +158,8 @@ foreach my $case (@cases)
 		wait_until(sub { pids('worker') > 0 });
 		sleep rand($duration * 0.5);
 		my ($pid) = pids($how);
-		if (defined $pid)
-		{
-			kill 'KILL', $pid;
-			finish_build($build);
-			# a psql that is refused may be gone before it gets its query: that dies
-			wait_until(sub { eval { $node->psql('postgres', 'SELECT 1') == 0 } })
-				or die 'the server does not recover';
-		}
-		else
-		{
-			finish_build($build);
-		}
+		crash($node, 'backend', $pid) if defined $pid;
+		finish_build($build);
 		is(leftovers(), $nothing, "nothing is left after a crash ($how, $about)");
 		$node->safe_psql('postgres', "DROP INDEX IF EXISTS $table->{name}_index");
 	}
