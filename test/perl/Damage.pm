@@ -58,7 +58,9 @@ sub replace_file
 sub run_statements
 {
 	my ($node, $t, $statements) = @_;
-	my $script = whole_scan() . q{SET statement_timeout = '10s'; SET client_min_messages = error;} . "\n\\set VERBOSITY sqlstate\n";
+	# nothing here takes more than moments, unless it never ends
+	my $patience = $PostgreSQL::Test::Utils::timeout_default;
+	my $script = whole_scan() . "SET statement_timeout = '${patience}s'; SET client_min_messages = error;\n\\set VERBOSITY sqlstate\n";
 	my ($out, $err, $timed_out, $statement) = ('', '', 0, -1);
 	my @errors;
 
@@ -69,7 +71,7 @@ sub run_statements
 		$script .= "\\warn statement $i\n$sql;\n";
 	}
 	$node->psql('postgres', $script, stdout => \$out, stderr => \$err, on_error_stop => 0,
-		timeout => 45, timed_out => \$timed_out);
+		timeout => 2 * $patience, timed_out => \$timed_out);
 	foreach my $line (split /\n/, $err)
 	{
 		$statement = $1 if $line =~ /^statement (\d+)/;

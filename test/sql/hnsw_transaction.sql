@@ -131,10 +131,14 @@ SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> noise_vector(1, 8, 72) LIM
 SELECT count(*) FROM (SELECT id FROM t ORDER BY v <-> noise_vector(1, 8, 72) OFFSET 9223372036854775807) x;
 
 -- cancelled: nothing stays behind
-SET statement_timeout = '20ms';
+BEGIN;
+SET LOCAL statement_timeout = '20ms';
 SELECT sum(x.id) FROM generate_series(1, 1000000) n, LATERAL (SELECT id FROM t ORDER BY v <-> noise_vector(n, 8, 72) LIMIT 1) x;
+ROLLBACK;
+BEGIN;
+SET LOCAL statement_timeout = '20ms';
 INSERT INTO t SELECT 1000 + i, noise_vector(1000 + i, 8, 71) FROM generate_series(1, 1000000) i;
-RESET statement_timeout;
+ROLLBACK;
 SELECT count(*) FROM t;
 VACUUM t;
 SELECT same_order('t', '<->', 8, 302, 5, 72);

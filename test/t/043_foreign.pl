@@ -31,7 +31,8 @@ if ($front->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions
 	plan skip_all => 'no postgres_fdw';
 }
 
-# So few that a shard would rather sort; enable_sort in its options decides that.
+# So few that a shard finds the nearest for certain, and would rather sort;
+# enable_sort in its options decides that.
 my $rows = 2000;
 my $columns = 'id int, kind int, v vector(16), h halfvec(16), b bit(16)';
 my $values = "n, n % 4, make_vector('clusters', n, 16, $seed), make_vector('clusters', n, 16, $seed)::halfvec(16),
@@ -46,7 +47,7 @@ foreach my $n (0 .. 2)
 	$front->safe_psql('postgres', qq{
 		CREATE SERVER shard$n FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '@{[ $shards[$n]->host ]}',
 			port '@{[ $shards[$n]->port ]}', dbname 'postgres', extensions 'vector', batch_size '100', fetch_size '20',
-			options '-c hnsw.ef_search=200 -c enable_sort=off');
+			options '-c hnsw.ef_search=1000 -c enable_sort=off');
 		CREATE USER MAPPING FOR CURRENT_USER SERVER shard$n;
 		CREATE FOREIGN TABLE items_$n PARTITION OF items FOR VALUES WITH (MODULUS 3, REMAINDER $n)
 			SERVER shard$n OPTIONS (table_name 'items');});

@@ -30,7 +30,7 @@ $primary->safe_psql('postgres', 'CREATE SEQUENCE ids START 10000; CREATE TABLE h
 
 # Several rows each, so that there is much WAL between two commits.
 my $load = start_load(
-	$primary, 4, 300,
+	$primary, 4, 3600,
 	(map { [ 6, "INSERT INTO $_->{name} SELECT n, make_vector('$_->{name}', n, $_->{dims}, $seed)
 		FROM (SELECT nextval('ids') AS n FROM generate_series(1, 12)) s;\n" =~ s/\n\s+/ /gr ] } @tables),
 	(map { [ 3, "DELETE FROM $_->{name} WHERE id IN (SELECT id FROM $_->{name} ORDER BY random() LIMIT 15 FOR UPDATE SKIP LOCKED);\n" ] } @tables),
@@ -78,6 +78,8 @@ sleep 0.5;
 $primary->backup('late', backup_options => ['--checkpoint=fast']);
 push @targets, { what => 'the end of a backup', backup => 'late', setting => "recovery_target = 'immediate'" };
 sleep 0.5;
+# a time is reached when something is committed after it
+$primary->safe_psql('postgres', q{INSERT INTO happened VALUES (clock_timestamp(), 'the end')});
 my $last = $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 $primary->safe_psql('postgres', 'SELECT 1 FROM pg_switch_wal()');
 $primary->poll_query_until('postgres',

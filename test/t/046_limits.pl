@@ -246,7 +246,15 @@ sub cancelled
 			$node->psql('postgres', "SET statement_timeout = $limit;\n$statements{$name}", stderr => \$error);
 			$cancelled{$name}->{ms} = 1000 * (time() - $started) if $round == 1;
 			like($error, qr/\A\z|ERROR:  canceling statement due to statement timeout/, "$name, timeout $limit ms");
-			$cancelled{$name}->{count}++ if $error =~ /timeout/;
+			if ($error =~ /timeout/)
+			{
+				$cancelled{$name}->{count}++;
+			}
+			elsif ($round > 1)
+			{
+				# the first time may have been slow for other reasons
+				$cancelled{$name}->{ms} /= 2;
+			}
 			$node->safe_psql('postgres', 'SET client_min_messages = error; DROP INDEX IF EXISTS more');
 		}
 		agree($node, $items, "round $round of cancelled statements", 1);
