@@ -66,12 +66,14 @@ as_server_user()
 }
 
 # Make a new directory, owned by and reachable for the server's user.  The path
-# is kept short, because socket paths have a limit of some 100 bytes.
+# is kept short, because socket paths have a limit of some 100 bytes, most of
+# which the tests take.
 make_work_dir()
 {
 	local name=$1 parent dir
 
 	for parent in "${TMPDIR:-/tmp}" /tmp /var/tmp; do
+		[ ${#parent} -le 40 ] || continue
 		dir=$(cd / && as_server_user mktemp -d "$parent/$name.XXXXXX" 2>/dev/null) &&
 			chmod 755 "$dir" && { echo "$dir"; return 0; }
 	done
@@ -137,6 +139,7 @@ private_install()
 
 # start_server DIR BINDIR [SETTINGS] -- start a server on a socket in the new
 # directory DIR, and let libpq's environment name it.  Sockets want DIR short.
+# Autovacuum would change plans, and what VACUUM removes, in the middle of a test.
 start_server()
 {
 	local dir=$1 bindir=$2
@@ -146,10 +149,12 @@ start_server()
 	cat >>"$dir/data/postgresql.conf" <<-END
 		fsync = off
 		jit = off
+		autovacuum = off
 		listen_addresses = ''
 		unix_socket_directories = '$dir'
 		${3:-}
 	END
+	[ -z "${TEMP_CONFIG:-}" ] || cat "$TEMP_CONFIG" >>"$dir/data/postgresql.conf"
 	"$bindir/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w start >/dev/null ||
 		{ cat "$dir/server.log"; return 1; }
 	export PGHOST=$dir PGPORT=5432 PGUSER=postgres

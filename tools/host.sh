@@ -15,7 +15,7 @@
 #                      (default: ${XDG_CACHE_HOME:-~/.cache}/vector-test-hosts)
 #   DEBIAN_MIRROR      default http://deb.debian.org/debian
 #   UBUNTU_MIRROR      default http://archive.ubuntu.com/ubuntu
-#   TESTS, TEST_TIMEOUT, ASSERTIONS and SANITIZE are handed on
+#   TESTS, TEST_TIMEOUT, SERVER_CONF, ASSERTIONS and SANITIZE are handed on
 
 cd "$(dirname "$0")/.." || exit 1
 . tools/common.sh
@@ -43,7 +43,7 @@ if [ "$(id -u)" != 0 ]; then
 	command -v sudo >/dev/null || die "tools/host.sh needs root, and there is no sudo"
 	exec sudo VECTOR_TEST_HOSTS="$hosts" DEBIAN_MIRROR="${DEBIAN_MIRROR:-}" \
 		UBUNTU_MIRROR="${UBUNTU_MIRROR:-}" TESTS="${TESTS:-}" \
-		TEST_TIMEOUT="${TEST_TIMEOUT:-}" ASSERTIONS="${ASSERTIONS:-}" \
+		TEST_TIMEOUT="${TEST_TIMEOUT:-}" SERVER_CONF="${SERVER_CONF:-}" ASSERTIONS="${ASSERTIONS:-}" \
 		SANITIZE="${SANITIZE:-}" bash tools/host.sh "$version" "$@"
 fi
 
@@ -98,5 +98,5 @@ mkdir -p "$hosts" || exit 1
 ) 9>"$hosts/lock" || exit 1
 
 enter env PG_CONFIG="/usr/lib/postgresql/$version/bin/pg_config" TESTS="${TESTS:-}" \
-	TEST_TIMEOUT="${TEST_TIMEOUT:-}" ASSERTIONS="${ASSERTIONS:-}" \
+	TEST_TIMEOUT="${TEST_TIMEOUT:-}" SERVER_CONF="${SERVER_CONF:-}" ASSERTIONS="${ASSERTIONS:-}" \
 	SANITIZE="${SANITIZE:-}" bash -c 'cd /mnt && exec "$@"' - "$@"

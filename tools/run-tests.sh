@@ -11,7 +11,8 @@
 #   PG_CONFIG     the server to test with
 #   TESTS         which of: style unit fuzz regress headers compat clients isolation tap
 #                 (default: all), or single TAP files (test/t/001_name.pl)
-#   TEST_TIMEOUT  seconds that one suite or TAP file may take (default 900)
+#   TEST_TIMEOUT  seconds that one suite or TAP file may take (default 3600)
+#   SERVER_CONF   lines for the postgresql.conf of all servers
 #   ASSERTIONS    "no" builds what "make install" does, without our assertions
 #   SANITIZE      "yes" builds with UBSan; the unit tests with ASan, too
 
@@ -20,7 +21,7 @@
 work=$1
 logs=$work/logs
 tests=${TESTS:-style unit fuzz regress headers compat clients isolation tap}
-limit=${TEST_TIMEOUT:-900}
+limit=${TEST_TIMEOUT:-3600}
 assertions=-DUSE_ASSERT_CHECKING
 [ "${ASSERTIONS:-}" != no ] || assertions=
 checks=$assertions
@@ -32,6 +33,14 @@ fi
 jobs=$(nproc)
 mkdir -p "$logs" "$work/tmp"
 export TMPDIR=$work/tmp
+
+# What a test waits for comes, or never does: a machine that is busy or slow has
+# all the time it needs.
+export PG_TEST_TIMEOUT_DEFAULT=600 PGCTLTIMEOUT=600 PGISOLATIONTIMEOUT=1200
+
+# PostgreSQL::Test reads this; the servers that it does not make get it, too.
+export TEMP_CONFIG=$work/server.conf
+printf '%s\n' "${SERVER_CONF:-}" >"$TEMP_CONFIG"
 
 passed=0 failed=0 skipped=0
 
@@ -112,7 +121,7 @@ regress()
 	local program=$1 name=$2 input=$PWD/$3 expected=$PWD/$4
 	shift 4
 	mkdir -p "$work/$name" && ln -s "$expected" "$work/$name/expected" &&
-		cd "$work/$name" && printf '%s\n' "jit = off" "autovacuum = off" >"$work/$name/server.conf" &&
+		cd "$work/$name" && printf '%s\n' "jit = off" "autovacuum = off" "${SERVER_CONF:-}" >"$work/$name/server.conf" &&
 		"$testlib/$program" --temp-instance="$work/$name/server" \
 			--temp-config="$work/$name/server.conf" \
 			--bindir="$bindir" --inputdir="$input" \

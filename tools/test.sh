@@ -6,8 +6,8 @@
 # their own and lets run-tests.sh build and test them there, never as root.
 # The directory is removed when all tests have passed.
 #
-# Environment: PG_CONFIG, TESTS, TEST_TIMEOUT, ASSERTIONS and SANITIZE,
-# see run-tests.sh.
+# Environment: PG_CONFIG, TESTS, TEST_TIMEOUT, SERVER_CONF, ASSERTIONS and
+# SANITIZE, see run-tests.sh.
 
 cd "$(dirname "$0")/.." || exit 1
 . tools/common.sh
@@ -27,7 +27,7 @@ copy_tree "$work/tree" || fail "could not copy the sources to $work"
 
 cd "$work/tree" || fail "could not enter $work/tree"
 as_server_user env HOME="$work" PG_CONFIG="$pg_config" TESTS="${TESTS:-}" \
-	TEST_TIMEOUT="${TEST_TIMEOUT:-}" ASSERTIONS="${ASSERTIONS:-}" \
+	TEST_TIMEOUT="${TEST_TIMEOUT:-}" SERVER_CONF="${SERVER_CONF:-}" ASSERTIONS="${ASSERTIONS:-}" \
 	SANITIZE="${SANITIZE:-}" bash tools/run-tests.sh "$work"
 status=$?
 
