@@ -271,14 +271,16 @@ sub wait_until
 }
 
 # Start pgbench in the background and wait until all clients are connected, so
-# that a crash ends them all.  $scripts: [weight, text] each.
+# that a crash ends them all.  $duration: seconds, or a reference to the number
+# of transactions of each client; $scripts: [weight, text] each.
 sub start_load
 {
-	my ($node, $clients, $seconds, @scripts) = @_;
+	my ($node, $clients, $duration, @scripts) = @_;
 	my $load = { out => '', err => '' };
+	my ($option, $limit) = ref $duration ? ('-t', $$duration) : ('-T', $duration);
 	my @command = (
 		$node->installed_command('pgbench'),
-		'-n', '-M', 'simple', '-c', $clients, '-j', 1, '-T', $seconds,
+		'-n', '-M', 'simple', '-c', $clients, '-j', 1, $option, $limit,
 		"--random-seed=" . int(rand(1 << 30)),
 		'-h', $node->host, '-p', $node->port);
 	my $number = 0;
@@ -295,7 +297,7 @@ sub start_load
 	$load->{run} = IPC::Run::start(
 		[ @command, 'postgres' ],
 		'<', \undef, '>', \$load->{out}, '2>', \$load->{err},
-		IPC::Run::timeout($seconds + $PostgreSQL::Test::Utils::timeout_default));
+		IPC::Run::timeout($limit + $PostgreSQL::Test::Utils::timeout_default));
 	wait_until(sub { !$load->{run}->pumpable || $node->safe_psql('postgres', $connected) eq 't' })
 		or die 'pgbench does not connect';
 	return $load;
