@@ -22,7 +22,7 @@ use constant {
 	K => 10,
 	TOLERANCE => 0.02,
 	NARROW => 10,			# an ef_search at which the lists make a difference
-	NARROW_TOLERANCE => 0.006
+	NARROW_TOLERANCE => 0.01
 };
 
 my $seed = test_seed();
