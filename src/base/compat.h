@@ -124,4 +124,28 @@ typedef Oid RelFileNumber;
 #define IndexScanCountSearch(scan) ((void) (scan))
 #endif
 
+/* Beginning a scan: since 18 it can be told where to count what it does. */
+#if PG_VERSION_NUM >= 180000
+#define IndexBeginScan(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#else
+#define IndexBeginScan(table, index, snapshot, nkeys) \
+	index_beginscan(table, index, snapshot, nkeys, 0)
+#endif
+
+/* ------------------------------------------------------------------------
+ * TOAST
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * The snapshot that TOAST tables are read with (access/toast_internals.h): up to
+ * 17 filled in by the caller, each time.  An error if there is no other one.
+ */
+#if PG_VERSION_NUM >= 180000
+#define ToastSnapshot(data) ((void) (data), get_toast_snapshot())
+#else
+#define ToastSnapshot(data) (init_toast_snapshot(data), (data))
+#endif
+
 #endif /* BASE_COMPAT_H */

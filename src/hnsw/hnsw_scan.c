@@ -74,7 +74,7 @@ typedef struct HnswScan
 	double		   last_distance; /* of the row returned last */
 	bool		   any_returned;
 	HnswCodeBuffer refinement;
-	RowFetch	   rows;
+	RowFetch	   rows; /* of all rescans */
 } HnswScan;
 
 static int
@@ -359,9 +359,11 @@ start_search(IndexScanDesc scan)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("non-MVCC snapshots are not supported with hnsw")));
 
-	row_fetch_end(&so->rows);
 	MemoryContextReset(so->context);
-	old_context = MemoryContextSwitchTo(so->context);
+	old_context = MemoryContextSwitchTo(MemoryContextGetParent(so->context));
+	if (so->rows.fetch == NULL)
+		row_fetch_begin(&so->rows, scan);
+	MemoryContextSwitchTo(so->context);
 
 	so->index = hnsw_open(scan->indexRelation);
 	so->pending = pairingheap_allocate(compare_pending, NULL);
@@ -372,7 +374,6 @@ start_search(IndexScanDesc scan)
 	so->any_returned = false;
 	so->anew = false;
 	so->started = true;
-	row_fetch_begin(&so->rows, scan);
 
 	order = &scan->orderByData[0];
 	if ((order->sk_flags & SK_ISNULL) == 0)

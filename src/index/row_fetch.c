@@ -27,6 +27,7 @@ row_fetch_begin(RowFetch *rows, IndexScanDesc scan)
 							: InvalidBlockNumber;
 	rows->fetch = table_index_fetch_begin(scan->heapRelation);
 	rows->slot = table_slot_create(scan->heapRelation, NULL);
+	toast_fetch_begin(&rows->toast);
 	if (scan->indexRelation->rd_index->indkey.values[0] == 0)
 	{
 		rows->index_info = BuildIndexInfo(scan->indexRelation);
@@ -37,8 +38,11 @@ row_fetch_begin(RowFetch *rows, IndexScanDesc scan)
 void
 row_fetch_let_go(RowFetch *rows)
 {
-	if (rows->fetch != NULL)
-		table_index_fetch_reset(rows->fetch);
+	if (rows->fetch == NULL)
+		return;
+	ExecClearTuple(rows->slot);
+	table_index_fetch_reset(rows->fetch);
+	toast_fetch_let_go(&rows->toast);
 }
 
 void
@@ -46,30 +50,41 @@ row_fetch_end(RowFetch *rows)
 {
 	if (rows->fetch == NULL)
 		return;
-	table_index_fetch_end(rows->fetch);
 	ExecDropSingleTupleTableSlot(rows->slot);
+	table_index_fetch_end(rows->fetch);
+	toast_fetch_end(&rows->toast);
 	if (rows->estate != NULL)
 		FreeExecutorState(rows->estate);
 	MemoryContextDelete(rows->row_context);
 	rows->fetch = NULL;
 }
 
-/* The indexed value of the row in the slot, in the current memory context. */
-static Datum
-indexed_value(RowFetch *rows, bool *isnull)
+/*
+ * The indexed value of the row in the slot, detoasted; NULL if it is NULL.  What
+ * was not toasted stays where it is.
+ */
+static const void *
+indexed_value(RowFetch *rows)
 {
-	AttrNumber column = rows->scan->indexRelation->rd_index->indkey.values[0];
-	Datum	   values[INDEX_MAX_KEYS];
-	bool	   isnulls[INDEX_MAX_KEYS];
+	AttrNumber	column = rows->scan->indexRelation->rd_index->indkey.values[0];
+	Datum		datums[INDEX_MAX_KEYS];
+	bool		isnulls[INDEX_MAX_KEYS];
+	const void *value;
 
 	if (column != 0)
-		return slot_getattr(rows->slot, column, isnull);
-
-	GetPerTupleExprContext(rows->estate)->ecxt_scantuple = rows->slot;
-	FormIndexDatum(rows->index_info, rows->slot, rows->estate, values,
-				   isnulls);
-	*isnull = isnulls[0];
-	return values[0];
+		datums[0] = slot_getattr(rows->slot, column, &isnulls[0]);
+	else
+	{
+		GetPerTupleExprContext(rows->estate)->ecxt_scantuple = rows->slot;
+		FormIndexDatum(rows->index_info, rows->slot, rows->estate, datums,
+					   isnulls);
+	}
+	if (isnulls[0])
+		return NULL;
+	value = toast_fetch_value(&rows->toast,
+							  (const struct varlena *) DatumGetPointer(
+								  datums[0]));
+	return value != NULL ? value : PG_DETOAST_DATUM(datums[0]);
 }
 
 bool
@@ -78,32 +93,28 @@ row_fetch_visible(RowFetch *rows, const ItemPointerData *tid,
 {
 	ItemPointerData heap_tid = *tid;
 	bool			call_again = false;
-	bool			found;
+	MemoryContext	old_context;
 
 	/* a damaged TID must not send the server looking for blocks */
 	if (!ItemPointerIsValid(tid) ||
 		ItemPointerGetBlockNumber(tid) >= rows->heap_blocks)
 		return false;
 
-	MemoryContextReset(rows->row_context);
-	found = table_index_fetch_tuple(rows->fetch, &heap_tid,
-									rows->scan->xs_snapshot, rows->slot,
-									&call_again, NULL);
-	if (found && value != NULL)
-	{
-		MemoryContext old_context = MemoryContextSwitchTo(rows->row_context);
-		bool		  isnull;
-		Datum		  datum = indexed_value(rows, &isnull);
-
-		/* the index has no NULLs, but the TID may be that of another row */
-		if (isnull)
-			found = false;
-		else
-			*value = PG_DETOAST_DATUM_COPY(datum);
-		MemoryContextSwitchTo(old_context);
-		if (rows->estate != NULL)
-			ResetPerTupleExprContext(rows->estate);
-	}
 	ExecClearTuple(rows->slot);
-	return found;
+	if (!table_index_fetch_tuple(rows->fetch, &heap_tid,
+								 rows->scan->xs_snapshot, rows->slot,
+								 &call_again, NULL))
+		return false;
+	if (value == NULL)
+		return true;
+
+	MemoryContextReset(rows->row_context);
+	if (rows->estate != NULL)
+		ResetPerTupleExprContext(rows->estate);
+	old_context = MemoryContextSwitchTo(rows->row_context);
+	*value = indexed_value(rows);
+	MemoryContextSwitchTo(old_context);
+
+	/* the index has no NULLs, but the TID may be that of another row */
+	return *value != NULL;
 }

@@ -13,20 +13,24 @@
 #include "access/tableam.h"
 #include "nodes/execnodes.h"
 
+#include "index/toast_fetch.h"
+
 typedef struct RowFetch
 {
 	IndexScanDesc		 scan;
-	MemoryContext		 row_context; /* values of one row */
+	MemoryContext		 row_context; /* what had to be detoasted of one row */
 	IndexInfo			*index_info;  /* only for expressions */
 	EState				*estate;
 	TupleTableSlot		*slot;
 	IndexFetchTableData *fetch;
+	ToastFetch			 toast;
 	BlockNumber			 heap_blocks; /* rows beyond came after the snapshot */
 } RowFetch;
 
 /*
- * Begin in the current memory context; end before that goes.  No pin is kept
- * after row_fetch_let_go.
+ * Begin in the current memory context; end before that goes.  May be used as long
+ * as the scan has its snapshot, by all its rescans.  No pin and no value is kept
+ * after row_fetch_let_go, but the lock on the table's TOAST table until the end.
  */
 extern void row_fetch_begin(RowFetch *rows, IndexScanDesc scan);
 extern void row_fetch_let_go(RowFetch *rows);
@@ -34,8 +38,8 @@ extern void row_fetch_end(RowFetch *rows);
 
 /*
  * Fetch the version of a row that the snapshot sees; false if there is none.
- * Sets *value to the indexed value, detoasted and valid until the next call;
- * value NULL saves reading it, mostly out of TOAST.
+ * Sets *value to the indexed value, detoasted and valid until the next call
+ * or row_fetch_let_go; value NULL saves reading it, mostly out of TOAST.
  */
 extern bool row_fetch_visible(RowFetch *rows, const ItemPointerData *tid,
 							  const void **value);

@@ -714,9 +714,11 @@ start_scan(IndexScanDesc scan)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("non-MVCC snapshots are not supported with ivfflat")));
 
-	row_fetch_end(&so->rows);
 	MemoryContextReset(so->context);
-	old_context = MemoryContextSwitchTo(so->context);
+	old_context = MemoryContextSwitchTo(MemoryContextGetParent(so->context));
+	if (so->rows.fetch == NULL)
+		row_fetch_begin(&so->rows, scan);
+	MemoryContextSwitchTo(so->context);
 	so->index = ivf_open(scan->indexRelation);
 	so->pending = pairingheap_allocate(compare_candidates, NULL);
 	so->ready = pairingheap_allocate(compare_candidates, NULL);
@@ -728,7 +730,6 @@ start_scan(IndexScanDesc scan)
 	so->anew = false;
 	so->any_returned = false;
 	so->probed = 0;
-	row_fetch_begin(&so->rows, scan);
 
 	order = &scan->orderByData[0];
 	if ((order->sk_flags & SK_ISNULL) == 0)

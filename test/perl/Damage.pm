@@ -30,6 +30,7 @@ our @EXPORT = qw(
 	random_anywhere
 	copy_page
 	cut
+	damage_file
 	test_damage
 );
 
@@ -51,6 +52,17 @@ sub replace_file
 	open my $out, '>:raw', $path or die "$path: $!";
 	print $out $bytes;
 	close $out;
+	return;
+}
+
+# Damage a file; $do gets it as it is in memory.
+sub damage_file
+{
+	my ($path, $do) = @_;
+	my $f = { bytes => slurp_file($path) };
+
+	$do->($f);
+	replace_file($path, $f->{bytes});
 	return;
 }
 
@@ -98,12 +110,12 @@ sub test_damage
 	disable_checksums($node);
 	foreach my $i (0 .. $#paths)
 	{
-		my $path = $node->data_dir . '/' . $paths[$i];
-		my $f = { bytes => slurp_file($path) };
+		damage_file($node->data_dir . '/' . $paths[$i], sub {
+			my ($f) = @_;
 
-		$options{check}->($f, $cases->[$i]);
-		$cases->[$i][1]->($f);
-		replace_file($path, $f->{bytes});
+			$options{check}->($f, $cases->[$i]);
+			$cases->[$i][1]->($f);
+		});
 	}
 	$node->start;
 
