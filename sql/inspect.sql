@@ -39,3 +39,15 @@ CREATE FUNCTION ivfflat_statistics(index regclass, OUT lists bigint, OUT entries
 REVOKE EXECUTE ON FUNCTION ivfflat_statistics(regclass) FROM PUBLIC;
 
 COMMENT ON FUNCTION ivfflat_statistics(regclass) IS 'sizes of the lists of an ivfflat index and the share of dead entries';
+
+-- Recall, measured.
+
+CREATE FUNCTION vector_index_recall(index regclass, queries anyarray, k integer DEFAULT 10) RETURNS double precision
+	LANGUAGE C STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vector_index_recall_of_queries';
+
+COMMENT ON FUNCTION vector_index_recall(regclass, anyarray, integer) IS 'share of the k nearest rows that an index finds, over these queries';
+
+CREATE FUNCTION vector_index_recall(index regclass, sample integer DEFAULT 100, k integer DEFAULT 10) RETURNS double precision
+	LANGUAGE C STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'vector_index_recall_of_sample';
+
+COMMENT ON FUNCTION vector_index_recall(regclass, integer, integer) IS 'share of the k nearest other rows that an index finds, over some rows of its table';

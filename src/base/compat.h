@@ -60,6 +60,14 @@
 typedef Oid RelFileNumber;
 #endif
 
+/*
+ * Maintenance commands evaluate expressions with a safe search_path since 17;
+ * before, they do with that of the caller.
+ */
+#if PG_VERSION_NUM < 170000
+#define RestrictSearchPath() ((void) 0)
+#endif
+
 /* ------------------------------------------------------------------------
  * WAL
  * ------------------------------------------------------------------------
@@ -126,11 +134,11 @@ typedef Oid RelFileNumber;
 
 /* Beginning a scan: since 18 it can be told where to count what it does. */
 #if PG_VERSION_NUM >= 180000
-#define IndexBeginScan(table, index, snapshot, nkeys) \
-	index_beginscan(table, index, snapshot, NULL, nkeys, 0)
+#define IndexBeginScan(table, index, snapshot, nkeys, norderbys) \
+	index_beginscan(table, index, snapshot, NULL, nkeys, norderbys)
 #else
-#define IndexBeginScan(table, index, snapshot, nkeys) \
-	index_beginscan(table, index, snapshot, nkeys, 0)
+#define IndexBeginScan(table, index, snapshot, nkeys, norderbys) \
+	index_beginscan(table, index, snapshot, nkeys, norderbys)
 #endif
 
 /* ------------------------------------------------------------------------

@@ -94,7 +94,7 @@ open_table(ToastFetch *toast, Oid table)
 		valid = toast_open_indexes(toast->table, AccessShareLock,
 								   &toast->indexes, &toast->num_indexes);
 		toast->scan = IndexBeginScan(toast->table, toast->indexes[valid],
-									 ToastSnapshot(&toast->snapshot), 1);
+									 ToastSnapshot(&toast->snapshot), 1, 0);
 		toast->slot = table_slot_create(toast->table, NULL);
 		ScanKeyInit(&toast->key, CHUNK_ID, BTEqualStrategyNumber, F_OIDEQ,
 					ObjectIdGetDatum(InvalidOid));

@@ -44,6 +44,7 @@
 #include "base/compat.h"
 #include "hnsw/hnsw.h"
 #include "hnsw/hnsw_inline.h"
+#include "inspect/inspected_index.h"
 
 typedef struct VerifiedRow
 {
@@ -464,34 +465,14 @@ PG_FUNCTION_INFO_V1(hnsw_verify);
 Datum
 hnsw_verify(PG_FUNCTION_ARGS)
 {
-	Oid			index_oid = PG_GETARG_OID(0);
-	Oid			heap_oid = IndexGetRelation(index_oid, true);
-	Relation	heap;
-	Relation	rel;
-	Verify		verify = {0};
-	HASHCTL		control = {0};
-	IndexInfo  *index_info;
-	HnswElement end;
+	InspectedIndex inspected;
+	Verify		   verify = {0};
+	HASHCTL		   control = {0};
+	HnswElement	   end;
 
-	/* the table first, as everybody locks them */
-	heap = OidIsValid(heap_oid) ? table_open(heap_oid, ShareLock) : NULL;
-	rel = index_open(index_oid, ShareLock);
-	if (heap == NULL || rel->rd_rel->relkind != RELKIND_INDEX ||
-		rel->rd_indam->ambuild != hnsw_build)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not an hnsw index",
-						RelationGetRelationName(rel)),
-				 rel->rd_rel->relkind == RELKIND_PARTITIONED_INDEX
-					 ? errdetail("Indexes of partitioned tables have no "
-								 "storage; those of the partitions do.")
-					 : 0));
-	if (!rel->rd_index->indisvalid)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("index \"%s\" is not valid",
-							   RelationGetRelationName(rel))));
-
-	verify.index = hnsw_open(rel);
+	inspected_index_open(&inspected, PG_GETARG_OID(0), ShareLock,
+						 "an hnsw index", hnsw_build, NULL);
+	verify.index = hnsw_open(inspected.rel);
 	hnsw_refresh_directory(verify.index);
 	end = hnsw_end_number(verify.index);
 	control.keysize = sizeof(ItemPointerData);
@@ -510,16 +491,9 @@ hnsw_verify(PG_FUNCTION_ARGS)
 	check_elements(&verify);
 	check_chunks(&verify);
 	check_reach(&verify);
-	index_info = BuildIndexInfo(rel);
-	index_info->ii_Unique = false;
-	index_info->ii_ExclusionOps = NULL;
-	index_info->ii_ExclusionProcs = NULL;
-	index_info->ii_ExclusionStrats = NULL;
-	(void) table_index_build_scan(heap, rel, index_info, true, false,
-								  check_row, &verify, NULL);
+	inspected_index_scan_table(&inspected, NULL, check_row, &verify);
 
 	hash_destroy(verify.rows);
-	index_close(rel, ShareLock);
-	table_close(heap, ShareLock);
+	inspected_index_close(&inspected);
 	PG_RETURN_VOID();
 }

@@ -40,6 +40,7 @@
 
 #include "base/compat.h"
 #include "index/page_pin.h"
+#include "inspect/inspected_index.h"
 #include "ivfflat/ivf.h"
 
 typedef struct VerifiedRow
@@ -304,42 +305,18 @@ check_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 	MemoryContextReset(verify->context);
 }
 
-/* Open an index and its table, in the order in which everybody locks them. */
-static Relation
-open_index(Oid index_oid, LOCKMODE mode, Relation *heap)
-{
-	Oid		 heap_oid = IndexGetRelation(index_oid, true);
-	Relation rel;
-
-	*heap = OidIsValid(heap_oid) ? table_open(heap_oid, mode) : NULL;
-	rel = index_open(index_oid, mode);
-	if (*heap == NULL || rel->rd_rel->relkind != RELKIND_INDEX ||
-		rel->rd_indam->ambuild != ivf_build)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not an ivfflat index",
-						RelationGetRelationName(rel)),
-				 rel->rd_rel->relkind == RELKIND_PARTITIONED_INDEX
-					 ? errdetail("Indexes of partitioned tables have no "
-								 "storage; those of the partitions do.")
-					 : 0));
-	if (!rel->rd_index->indisvalid)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("index \"%s\" is not valid",
-							   RelationGetRelationName(rel))));
-	return rel;
-}
-
 PG_FUNCTION_INFO_V1(ivfflat_verify);
 Datum
 ivfflat_verify(PG_FUNCTION_ARGS)
 {
-	Relation   heap;
-	Relation   rel = open_index(PG_GETARG_OID(0), ShareLock, &heap);
-	Verify	   verify = {0};
-	HASHCTL	   control = {0};
-	IndexInfo *index_info;
+	InspectedIndex inspected;
+	Relation	   rel;
+	Verify		   verify = {0};
+	HASHCTL		   control = {0};
 
+	inspected_index_open(&inspected, PG_GETARG_OID(0), ShareLock,
+						 "an ivfflat index", ivf_build, NULL);
+	rel = inspected.rel;
 	verify.index = ivf_open(rel);
 	verify.strategy = GetAccessStrategy(BAS_BULKREAD);
 	ivf_read_state(verify.index, &verify.state);
@@ -362,13 +339,10 @@ ivfflat_verify(PG_FUNCTION_ARGS)
 	for (uint32 list = 0; list < verify.state.num_lists; list++)
 		check_list(&verify, list);
 	check_orphans(&verify);
-	index_info = BuildIndexInfo(rel);
-	(void) table_index_build_scan(heap, rel, index_info, true, false,
-								  check_row, &verify, NULL);
+	inspected_index_scan_table(&inspected, NULL, check_row, &verify);
 
 	hash_destroy(verify.rows);
-	index_close(rel, ShareLock);
-	table_close(heap, ShareLock);
+	inspected_index_close(&inspected);
 	PG_RETURN_VOID();
 }
 
@@ -378,14 +352,16 @@ PG_FUNCTION_INFO_V1(ivfflat_lists);
 Datum
 ivfflat_lists(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Relation	   heap;
-	Relation	   rel = open_index(PG_GETARG_OID(0), AccessShareLock, &heap);
-	IvfIndex	  *index = ivf_open(rel);
-	IvfState	   state;
+	ReturnSetInfo		*result = (ReturnSetInfo *) fcinfo->resultinfo;
+	InspectedIndex		 inspected;
+	IvfIndex			*index;
+	IvfState			 state;
 	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
 
 	InitMaterializedSRF(fcinfo, 0);
+	inspected_index_open(&inspected, PG_GETARG_OID(0), AccessShareLock,
+						 "an ivfflat index", ivf_build, NULL);
+	index = ivf_open(inspected.rel);
 	ivf_read_state(index, &state);
 	for (uint32 list = 0; list < state.num_lists; list++)
 	{
@@ -409,7 +385,7 @@ ivfflat_lists(PG_FUNCTION_ARGS)
 			if (version != ref.version)
 				break;
 			if (segments > 0 && head.depth != depth)
-				ivf_report_broken_list(rel, list);
+				ivf_report_broken_list(inspected.rel, list);
 			depth = head.depth - 1;
 			entries += head.count;
 			dead += head.dead;
@@ -424,7 +400,6 @@ ivfflat_lists(PG_FUNCTION_ARGS)
 							 nulls);
 	}
 
-	index_close(rel, AccessShareLock);
-	table_close(heap, AccessShareLock);
+	inspected_index_close(&inspected);
 	return (Datum) 0;
 }
