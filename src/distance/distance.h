@@ -83,6 +83,28 @@ typedef struct ResidualSums
 	float dot;	/* sum center[i] * r[i] */
 } ResidualSums;
 
+/*
+ * An even grid: the level of x is round((x - lowest) * per_step) - zero, and a
+ * level stands for offset + step * level.
+ */
+typedef struct LevelGrid
+{
+	double lowest;
+	double per_step;
+	double offset;
+	double step;
+	int32  zero;
+} LevelGrid;
+
+/* Sums over the levels, exact, and over values and what they lost of them. */
+typedef struct LevelGridSums
+{
+	double sum;
+	double sum_squares;
+	double norm_squared;
+	double error_squared;
+} LevelGridSums;
+
 /* What rest_f32 learns about its result. */
 typedef struct RestSums
 {
@@ -215,6 +237,19 @@ typedef struct DistanceKernels
 	QuantizeSums (*quantize_f32_u8)(const float *x, float offset,
 									float inverse_step, uint8 *code,
 									uint32 dim);
+
+	/*
+	 * Levels of finite values, none below `lowest`; all fit int16.  Here and in
+	 * the next two x is aligned as floats are.
+	 */
+	LevelGridSums (*levels_f32_i16)(const float *x, const LevelGrid *grid,
+									int16 *levels, uint32 dim);
+
+	/* sum x[i]^2 in double, where squares of floats are exact */
+	double (*square_f32)(const float *x, uint32 dim);
+
+	/* out[i] = x[i] * factor in double, then rounded; out may be x */
+	void (*scale_f32)(const float *x, double factor, float *out, uint32 dim);
 
 	/*
 	 * Codes of 4 bits for LOOKUP_ENTRIES entries at once: each group of 16

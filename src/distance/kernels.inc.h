@@ -835,6 +835,85 @@ quantize_f32_u8(const float *x, float offset, float inverse_step,
 	return sums;
 }
 
+/*
+ * Sums in double, in so many parts: the compiler makes vectors of these loops,
+ * which is nothing that it may do with one sum.
+ */
+#define DOUBLE_PARTS 8
+
+static double
+sum_parts(const double *parts)
+{
+	double		sum = 0;
+
+	for (int i = 0; i < DOUBLE_PARTS; i++)
+		sum += parts[i];
+	return sum;
+}
+
+static LevelGridSums
+levels_f32_i16(const float *restrict x, const LevelGrid *grid,
+			   int16 *restrict levels, uint32 dim)
+{
+	const LevelGrid g = *grid;
+	double		sum[DOUBLE_PARTS] = {0};
+	double		sum_squares[DOUBLE_PARTS] = {0};
+	double		norm[DOUBLE_PARTS] = {0};
+	double		error[DOUBLE_PARTS] = {0};
+	LevelGridSums sums;
+	uint32		i = 0;
+
+#define PUT_LEVEL(i, part) \
+	do { \
+		double		value = x[i]; \
+		int32		level = (int32) ((value - g.lowest) * g.per_step + 0.5) - g.zero; \
+		double		lost = value - (g.offset + g.step * level); \
+		levels[i] = (int16) level; \
+		sum[part] += level; \
+		sum_squares[part] += (double) level * level; \
+		norm[part] += value * value; \
+		error[part] += lost * lost; \
+	} while (0)
+
+	for (; i + DOUBLE_PARTS <= dim; i += DOUBLE_PARTS)
+	{
+		for (int part = 0; part < DOUBLE_PARTS; part++)
+			PUT_LEVEL(i + part, part);
+	}
+	for (; i < dim; i++)
+		PUT_LEVEL(i, 0);
+#undef PUT_LEVEL
+
+	sums.sum = sum_parts(sum);
+	sums.sum_squares = sum_parts(sum_squares);
+	sums.norm_squared = sum_parts(norm);
+	sums.error_squared = sum_parts(error);
+	return sums;
+}
+
+static double
+square_f32(const float *x, uint32 dim)
+{
+	double		sum[DOUBLE_PARTS] = {0};
+	uint32		i = 0;
+
+	for (; i + DOUBLE_PARTS <= dim; i += DOUBLE_PARTS)
+	{
+		for (int part = 0; part < DOUBLE_PARTS; part++)
+			sum[part] += (double) x[i + part] * x[i + part];
+	}
+	for (; i < dim; i++)
+		sum[0] += (double) x[i] * x[i];
+	return sum_parts(sum);
+}
+
+static void
+scale_f32(const float *x, double factor, float *out, uint32 dim)
+{
+	for (uint32 i = 0; i < dim; i++)
+		out[i] = (float) (x[i] * factor);
+}
+
 /* which byte of 16 bits, counted from the lowest, comes first in memory */
 #ifdef WORDS_BIGENDIAN
 #define FIRST_OF_TWO 1
@@ -1371,6 +1450,9 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.dequantize_u8_f32 = dequantize_u8_f32, \
 	.range_f32 = range_f32, \
 	.quantize_f32_u8 = quantize_f32_u8, \
+	.levels_f32_i16 = levels_f32_i16, \
+	.square_f32 = square_f32, \
+	.scale_f32 = scale_f32, \
 	.lookup_u4 = lookup_u4, \
 	.rest_f32 = rest_f32, \
 	.subset_sums_f32 = subset_sums_f32, \

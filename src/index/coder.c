@@ -141,16 +141,12 @@ coder_init(VectorCoder *coder, const VectorOpclass *opclass, uint32 dimensions,
 static bool
 normalize(const float *in, float *out, uint32 dim)
 {
-	double norm = 0;
+	double square = distance_kernels->square_f32(in, dim);
 
-	for (uint32 i = 0; i < dim; i++)
-		norm += (double) in[i] * in[i];
-	if (norm == 0)
+	if (square == 0)
 		return false;
 
-	norm = sqrt(norm);
-	for (uint32 i = 0; i < dim; i++)
-		out[i] = (float) (in[i] / norm);
+	distance_kernels->scale_f32(in, 1 / sqrt(square), out, dim);
 	return true;
 }
 

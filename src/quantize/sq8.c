@@ -284,14 +284,9 @@ void
 sq8_prepare_query(Sq8Metric metric, const float *x, uint32 dim, int16 *levels,
 				  Sq8Query *query)
 {
-	FloatRange values;
-	double	   step;
-	double	   per_step;
-	double	   lowest;
-	double	   norm = 0;
-	double	   error = 0;
-	int64	   sum = 0;
-	int64	   sum_squares = 0;
+	FloatRange	  values;
+	LevelGrid	  grid;
+	LevelGridSums sums;
 
 	memset(query, 0, sizeof(*query));
 	query->metric = metric;
@@ -300,39 +295,27 @@ sq8_prepare_query(Sq8Metric metric, const float *x, uint32 dim, int16 *levels,
 	if (metric == SQ8_L1)
 	{
 		for (uint32 i = 0; i < dim; i++)
-			norm += fabs((double) x[i]);
-		query->norm = norm;
+			query->norm += fabs((double) x[i]);
 		query->values = x;
 		return;
 	}
 
 	values = distance_kernels->range_f32(x, dim);
-	lowest = values.min;
-	step = find_grid(x, dim, values, QUERY_LEVELS);
-	if (step == 0)
-		step = ((double) values.max - lowest) / QUERY_LEVELS;
-	per_step = step > 0 ? 1 / step : 0;
+	grid.lowest = values.min;
+	grid.step = find_grid(x, dim, values, QUERY_LEVELS);
+	if (grid.step == 0)
+		grid.step = ((double) values.max - grid.lowest) / QUERY_LEVELS;
+	grid.per_step = grid.step > 0 ? 1 / grid.step : 0;
+	grid.zero = QUERY_ZERO_LEVEL;
+	grid.offset = grid.lowest + QUERY_ZERO_LEVEL * grid.step;
+	sums = distance_kernels->levels_f32_i16(x, &grid, levels, dim);
 
-	query->step = step;
-	query->offset = lowest + QUERY_ZERO_LEVEL * step;
-	for (uint32 i = 0; i < dim; i++)
-	{
-		double value = x[i];
-		int	   level = (int) ((value - lowest) * per_step + 0.5) -
-					QUERY_ZERO_LEVEL;
-		double lost = value - (query->offset + step * level);
-
-		levels[i] = (int16) level;
-		sum += level;
-		sum_squares += level * level;
-		norm += value * value;
-		error += lost * lost;
-	}
-
-	query->sum = (double) sum;
-	query->sum_squares = (double) sum_squares;
-	query->norm = sqrt(norm) * (1 + 0x1p-36);
-	query->residual = sqrt(error) * (1 + 0x1p-36);
+	query->step = grid.step;
+	query->offset = grid.offset;
+	query->sum = sums.sum;
+	query->sum_squares = sums.sum_squares;
+	query->norm = sqrt(sums.norm_squared) * (1 + 0x1p-36);
+	query->residual = sqrt(sums.error_squared) * (1 + 0x1p-36);
 	query->levels = levels;
 }
 

@@ -30,19 +30,20 @@
 #define BATCHES	 15
 #define BATCH_NS 1e6
 
-static float	a[MAX_DIM];
-static float	b[MAX_DIM];
-static float	out[MAX_DIM];
-static uint16	half_a[MAX_DIM];
-static uint16	half_b[MAX_DIM];
-static uint16	half_out[MAX_DIM];
-static int32	index_a[MAX_DIM];
-static int32	index_b[MAX_DIM];
-static int16	levels[MAX_DIM];
-static uint8	signs[ROTATION_SIGN_BYTES(MAX_DIM)];
-static uint32	dim;
-static Rotation rotation;
-static Sq8Query query;
+static float		   a[MAX_DIM];
+static float		   b[MAX_DIM];
+static float		   out[MAX_DIM];
+static uint16		   half_a[MAX_DIM];
+static uint16		   half_b[MAX_DIM];
+static uint16		   half_out[MAX_DIM];
+static int32		   index_a[MAX_DIM];
+static int32		   index_b[MAX_DIM];
+static int16		   levels[MAX_DIM];
+static const LevelGrid grid = {-8, 256, 0, 1.0 / 256, 2047};
+static uint8		   signs[ROTATION_SIGN_BYTES(MAX_DIM)];
+static uint32		   dim;
+static Rotation		   rotation;
+static Sq8Query		   query;
 
 static char		   block[RABITQ_BLOCK_BYTES(RABITQ_IP, MAX_DIM)];
 static float	   query_memory[RABITQ_QUERY_BYTES(MAX_DIM) / sizeof(float)];
@@ -168,6 +169,10 @@ scalar_hamming(const uint8 *x, const uint8 *y, uint32 bytes)
 	X(quantize_f32_u8,                                                       \
 	  sink = distance_kernels->quantize_f32_u8(a, -4, 30, code_b.bytes, dim) \
 				 .sum)                                                       \
+	X(levels_f32_i16,                                                        \
+	  sink = distance_kernels->levels_f32_i16(a, &grid, levels, dim).sum)    \
+	X(square_f32, sink = distance_kernels->square_f32(a, dim))               \
+	X(scale_f32, distance_kernels->scale_f32(a, 0.3, b, dim))                \
 	X(lookup_u4, rabitq_add_codes(&rabitq_query, (uint8 *) block, 0,         \
 								  RABITQ_GROUPS(dim), sums))                 \
 	X(rabitq_set, rabitq_set(RABITQ_L2, a, b, dim, block, 0))                \

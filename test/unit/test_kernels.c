@@ -808,14 +808,75 @@ check_quantize(uint32 dim, int shift, bool extreme)
 	buffer_free(buffer_code);
 }
 
+/* Loops in double over floats that lie where floats do. */
+static void
+check_double_loops(uint32 dim, int shift, double scale)
+{
+	const LevelGrid grid = {-2 * scale, 1000 / scale, 0.047 * scale,
+							0.001 * scale, 2047};
+	Buffer			buffer_x = buffer_create(dim * sizeof(float), 4 * shift);
+	Buffer buffer_levels = buffer_create(dim * sizeof(int16), 2 * shift);
+	Buffer buffer_out = buffer_create(dim * sizeof(float), 4 * shift);
+	float *x = buffer_x.array;
+	int16 *levels = buffer_levels.array;
+	float *out = buffer_out.array;
+	LevelGridSums sums;
+	double		  sum = 0;
+	double		  sum_squares = 0;
+	double		  norm = 0;
+	double		  error = 0;
+
+	for (uint32 i = 0; i < dim; i++)
+		x[i] = scale * random_between(-1.999, 2.04);
+	sums = distance_kernels->levels_f32_i16(x, &grid, levels, dim);
+	for (uint32 i = 0; i < dim; i++)
+	{
+		double exact = ((double) x[i] - grid.lowest) * grid.per_step -
+					   grid.zero;
+		double lost = x[i] - (grid.offset + grid.step * levels[i]);
+
+		CHECK(fabs(exact - levels[i]) <= 0.5 + 1e-9,
+			  "dim %u, value %.9g: level %d, expected %g", dim, x[i],
+			  levels[i], exact);
+		sum += levels[i];
+		sum_squares += (double) levels[i] * levels[i];
+		norm += (double) x[i] * x[i];
+		error += lost * lost;
+	}
+	CHECK(sums.sum == sum, "dim %u: got %g, expected %g", dim, sums.sum, sum);
+	CHECK(sums.sum_squares == sum_squares, "dim %u: got %g, expected %g", dim,
+		  sums.sum_squares, sum_squares);
+	check_close("norm_squared", dim, sums.norm_squared, norm, norm * 1e-11);
+	check_close("error_squared", dim, sums.error_squared, error, error * 1e-8);
+	check_close("square_f32", dim, distance_kernels->square_f32(x, dim), norm,
+				norm * 1e-11);
+
+	distance_kernels->scale_f32(x, 0.3, out, dim);
+	for (uint32 i = 0; i < dim; i++)
+		check_close("scale_f32", dim, out[i], (float) (x[i] * 0.3), 0);
+	distance_kernels->scale_f32(x, 0.3, x, dim);
+	CHECK(memcmp(x, out, dim * sizeof(float)) == 0, "dim %u: in place", dim);
+
+	buffer_free(buffer_x);
+	buffer_free(buffer_levels);
+	buffer_free(buffer_out);
+}
+
 static void
 test_quantize(void)
 {
 	for (uint32 dim = 1; dim <= 300; dim++)
+	{
 		check_quantize(dim, dim % 4, false);
+		check_double_loops(dim, dim % 4, dim % 3 == 0 ? 1e37 : 1);
+	}
 	for (int i = 0; i < (int) lengthof(large_dims); i++)
+	{
 		check_quantize(large_dims[i], 0, false);
+		check_double_loops(large_dims[i], 0, 1e-37);
+	}
 	check_quantize(EXTREME_DIM, 0, true);
+	check_double_loops(EXTREME_DIM, 1, 1);
 }
 
 /*
