@@ -25,6 +25,8 @@ page_edit_adopt(PageEdit *edit, Buffer buffer)
 	Assert(n < MAX_GENERIC_XLOG_PAGES);
 	edit->buffers[n] = buffer;
 	edit->images[n] = NULL;
+	edit->written[n] = -1;
+	edit->covered[n] = 0;
 	return n;
 }
 
@@ -45,6 +47,7 @@ page_edit_image(PageEdit *edit, int page)
 	if (edit->images[page] != NULL)
 		return edit->images[page];
 
+	Assert(edit->written[page] < 0);
 	if (edit->building)
 		edit->images[page] = current;
 	else
@@ -56,6 +59,61 @@ page_edit_image(PageEdit *edit, int page)
 											PageIsNew(current));
 	}
 	return edit->images[page];
+}
+
+/* Write pieces to a page, as page_wal_write does. */
+static void
+write_pieces(PageEdit *edit, int page, uint32 offset, uint32 stride,
+			 const char *bytes, uint32 length, uint32 count)
+{
+	if (edit->images[page] == NULL && edit->written[page] < 0)
+	{
+		if (edit->wal == NULL && !edit->building)
+			edit->wal = page_wal_start(edit->rel);
+		if (!edit->building)
+			edit->written[page] = page_wal_page(edit->wal,
+												edit->buffers[page]);
+		if (edit->written[page] < 0)
+			(void) page_edit_image(edit, page);
+	}
+	if (edit->written[page] >= 0)
+	{
+		page_wal_write(edit->wal, edit->written[page], offset, stride, bytes,
+					   length, count);
+		return;
+	}
+	for (uint32 i = 0; i < count; i++)
+		memcpy((char *) edit->images[page] + offset + i * stride,
+			   bytes + i * length, length);
+}
+
+void
+page_edit_write(PageEdit *edit, int page, uint32 offset, const void *bytes,
+				uint32 length)
+{
+	write_pieces(edit, page, offset, 0, bytes, length, 1);
+}
+
+void
+page_edit_scatter(PageEdit *edit, int page, uint32 offset, uint32 stride,
+				  const uint8 *bytes, uint32 count)
+{
+	write_pieces(edit, page, offset, stride, (const char *) bytes, 1, count);
+}
+
+void
+page_edit_cover(PageEdit *edit, int page, uint32 end)
+{
+	PageHeader	  header = (PageHeader) page_edit_current(edit, page);
+	LocationIndex lower = end;
+
+	/* what is written is not there yet */
+	edit->covered[page] = Max(edit->covered[page], header->pd_lower);
+	if (end <= edit->covered[page])
+		return;
+	edit->covered[page] = end;
+	page_edit_write(edit, page, offsetof(PageHeaderData, pd_lower), &lower,
+					sizeof(lower));
 }
 
 static void

@@ -30,12 +30,19 @@
 /* Equal pages are passed over by so many words at once. */
 #define STRIDE_WORDS 8
 
+/*
+ * Writes to a page make up its delta; when they are more than this, it gets an
+ * image instead.
+ */
+#define MAX_WRITTEN_BYTES (BLCKSZ / 2)
+
 typedef struct ChangedPage
 {
 	Buffer buffer;
 	bool   full_image;
 	uint32 delta_bytes;
-	char  *image;
+	char  *image;	/* NULL: nothing but what is written changes */
+	char  *written; /* if so, MAX_WRITTEN_BYTES for a delta */
 } ChangedPage;
 
 struct PageWal
@@ -58,17 +65,105 @@ page_wal_start(Relation rel)
 	return wal;
 }
 
-Page
-page_wal_image(PageWal *wal, Buffer buffer, bool full_image)
+static ChangedPage *
+add_page(PageWal *wal, Buffer buffer)
 {
 	ChangedPage *changed = &wal->pages[wal->num_pages++];
 
 	Assert(wal->num_pages <= MAX_GENERIC_XLOG_PAGES);
 	changed->buffer = buffer;
-	changed->full_image = full_image;
+	changed->full_image = false;
+	changed->delta_bytes = 0;
+	changed->image = NULL;
+	changed->written = NULL;
+	return changed;
+}
+
+static void
+copy_page(ChangedPage *changed)
+{
 	changed->image = palloc(BLCKSZ);
-	memcpy(changed->image, BufferGetPage(buffer), BLCKSZ);
+	memcpy(changed->image, BufferGetPage(changed->buffer), BLCKSZ);
+}
+
+Page
+page_wal_image(PageWal *wal, Buffer buffer, bool full_image)
+{
+	ChangedPage *changed = add_page(wal, buffer);
+
+	changed->full_image = full_image;
+	copy_page(changed);
 	return (Page) changed->image;
+}
+
+int
+page_wal_page(PageWal *wal, Buffer buffer)
+{
+	ChangedPage *changed = add_page(wal, buffer);
+
+	changed->written = palloc(MAX_WRITTEN_BYTES);
+	return changed - wal->pages;
+}
+
+/* Do to a page what replay of a delta does. */
+static void
+apply_delta(char *page, const char *delta, uint32 delta_bytes)
+{
+	const char *end = delta + delta_bytes;
+
+	while (delta < end)
+	{
+		OffsetNumber header[2];
+
+		memcpy(header, delta, sizeof(header));
+		delta += sizeof(header);
+		/* mostly a byte, or many: see page_wal_write */
+		if (header[1] == 1)
+			page[header[0]] = *delta;
+		else
+			memcpy(page + header[0], delta, header[1]);
+		delta += header[1];
+	}
+}
+
+void
+page_wal_write(PageWal *wal, int page, uint32 offset, uint32 stride,
+			   const void *bytes, uint32 length, uint32 count)
+{
+	ChangedPage *changed = &wal->pages[page];
+	const char	*from = bytes;
+	char		*to;
+
+	Assert(count > 0 && offset + (count - 1) * stride + length <= BLCKSZ);
+	if (changed->image == NULL &&
+		changed->delta_bytes + count * (FRAGMENT_HEADER_BYTES + length) >
+			MAX_WRITTEN_BYTES)
+	{
+		copy_page(changed);
+		apply_delta(changed->image, changed->written, changed->delta_bytes);
+	}
+	if (changed->image != NULL)
+	{
+		for (uint32 i = 0; i < count; i++, from += length)
+			memcpy(changed->image + offset + i * stride, from, length);
+		return;
+	}
+
+	to = changed->written + changed->delta_bytes;
+	for (uint32 i = 0; i < count; i++)
+	{
+		OffsetNumber header[2] = {offset + i * stride, length};
+
+		memcpy(to, header, sizeof(header));
+		to += sizeof(header);
+		if (length == 1)
+			*to = *from;
+		else
+			memcpy(to, from, length);
+		to += length;
+		from += length;
+	}
+	changed->delta_bytes = to - changed->written;
 }
 
 static inline uint64
@@ -155,15 +250,38 @@ make_delta(ChangedPage *changed, char *delta)
 	compare_region(changed, delta, old, Max(upper, old_upper), BLCKSZ);
 }
 
+#ifdef USE_ASSERT_CHECKING
+/* Replay fills the hole of a page with zeros: so must we have it. */
+static bool
+hole_is_zero(const char *page)
+{
+	for (uint32 i = ((PageHeader) page)->pd_lower;
+		 i < ((PageHeader) page)->pd_upper; i++)
+	{
+		if (page[i] != 0)
+			return false;
+	}
+	return true;
+}
+#endif
+
 static void
-apply_image(const ChangedPage *changed)
+apply_change(const ChangedPage *changed)
 {
 	char	  *page = (char *) BufferGetPage(changed->buffer);
 	PageHeader header = (PageHeader) changed->image;
 
-	memset(changed->image + header->pd_lower, 0,
-		   header->pd_upper - header->pd_lower);
-	memcpy(page, changed->image, BLCKSZ);
+	if (changed->image == NULL)
+	{
+		apply_delta(page, changed->written, changed->delta_bytes);
+		Assert(hole_is_zero(page));
+	}
+	else
+	{
+		memset(changed->image + header->pd_lower, 0,
+			   header->pd_upper - header->pd_lower);
+		memcpy(page, changed->image, BLCKSZ);
+	}
 	MarkBufferDirty(changed->buffer);
 }
 
@@ -183,7 +301,10 @@ write_record(PageWal *wal)
 		else
 		{
 			XLogRegisterBuffer(i, changed->buffer, REGBUF_STANDARD);
-			XLogRegisterBufData(i, deltas[i], changed->delta_bytes);
+			XLogRegisterBufData(i,
+								changed->image == NULL ? changed->written
+													   : deltas[i],
+								changed->delta_bytes);
 		}
 	}
 	lsn = XLogInsert(RM_GENERIC_ID, 0);
@@ -195,7 +316,12 @@ static void
 release(PageWal *wal)
 {
 	for (int i = 0; i < wal->num_pages; i++)
-		pfree(wal->pages[i].image);
+	{
+		if (wal->pages[i].image != NULL)
+			pfree(wal->pages[i].image);
+		if (wal->pages[i].written != NULL)
+			pfree(wal->pages[i].written);
+	}
 	pfree(wal);
 }
 
@@ -204,13 +330,13 @@ page_wal_finish(PageWal *wal)
 {
 	for (int i = 0; i < wal->num_pages && wal->logged; i++)
 	{
-		if (!wal->pages[i].full_image)
+		if (wal->pages[i].image != NULL && !wal->pages[i].full_image)
 			make_delta(&wal->pages[i], deltas[i]);
 	}
 
 	START_CRIT_SECTION();
 	for (int i = 0; i < wal->num_pages; i++)
-		apply_image(&wal->pages[i]);
+		apply_change(&wal->pages[i]);
 	if (wal->logged)
 		write_record(wal);
 	END_CRIT_SECTION();
@@ -236,6 +362,19 @@ page_wal_image(PageWal *wal, Buffer buffer, bool full_image)
 {
 	return GenericXLogRegisterBuffer((GenericXLogState *) wal, buffer,
 									 full_image ? GENERIC_XLOG_FULL_IMAGE : 0);
+}
+
+int
+page_wal_page(PageWal *wal, Buffer buffer)
+{
+	return -1;
+}
+
+void
+page_wal_write(PageWal *wal, int page, uint32 offset, uint32 stride,
+			   const void *bytes, uint32 length, uint32 count)
+{
+	pg_unreachable();
 }
 
 void

@@ -25,6 +25,23 @@ extern PageWal *page_wal_start(Relation rel);
  */
 extern Page page_wal_image(PageWal *wal, Buffer buffer, bool full_image);
 
+/*
+ * A page of which only a little changes: no copy is made and nothing compared,
+ * since page_wal_write says what changes.  Returns the number of the page for
+ * that, or -1 if only page_wal_image will do.
+ */
+extern int page_wal_page(PageWal *wal, Buffer buffer);
+
+/*
+ * Write `count` pieces of `length` bytes to the page, one after the other in
+ * `bytes`, the first at `offset`, each `stride` behind the one before.  The page
+ * is as it was until page_wal_finish.  Bytes that come to lie outside of the
+ * hole between pd_lower and pd_upper, and are not written, must be zeros.
+ */
+extern void page_wal_write(PageWal *wal, int page, uint32 offset,
+						   uint32 stride, const void *bytes, uint32 length,
+						   uint32 count);
+
 /* Change the pages and write the record; or forget about it.  Frees. */
 extern void page_wal_finish(PageWal *wal);
 extern void page_wal_abort(PageWal *wal);

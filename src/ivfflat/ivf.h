@@ -80,6 +80,14 @@ typedef struct IvfState
 extern IvfIndex *ivf_open(Relation rel);
 extern void		 ivf_forget_cache(Relation rel);
 
+/*
+ * What the cache keeps for inserts (ivf_directory.c): NULL if there is nothing,
+ * until it is given room, of which the contents are the caller's to fill.  It is
+ * there until the next look at the system caches, which may forget it.
+ */
+extern void *ivf_cached_extra(Relation rel);
+extern void *ivf_cache_extra(Relation rel, Size bytes);
+
 /* Is it an index of pgvector, which ivf_open refuses?  See index/foreign.h. */
 extern bool ivf_made_by_pgvector(Relation rel);
 
@@ -162,19 +170,22 @@ typedef struct IvfRanking
 	IvfState	state;
 } IvfRanking;
 
+/*
+ * Visit all lists of the directory, its pages locked in share mode one at a
+ * time.
+ */
+typedef void (*IvfListVisitor)(void *arg, const IvfListRef *ref,
+							   const VectorCode *centroid);
+
+extern void ivf_visit_lists(IvfIndex *index, const IvfState *state,
+							IvfListVisitor visit, void *arg);
+
 /* All lists with their distances, as of one epoch; memory is the caller's. */
 extern void ivf_rank_lists(IvfIndex *index, const IvfListQuery *query,
 						   IvfRanking *ranking);
 
 /* Take the nearest one; there must be one. */
 extern IvfListRef ivf_next_list(IvfRanking *ranking);
-
-/*
- * The nearest list, with its centroid (room for a code).  False if there is no
- * list.
- */
-extern bool ivf_nearest_list(IvfIndex *index, const IvfListQuery *query,
-							 IvfListRef *nearest, VectorCode *centroid);
 
 /*
  * A list by its number; and its centroid (room for a code), and all else that
@@ -216,6 +227,22 @@ extern void ivf_set_moving(IvfIndex *index, uint32 list, bool moving);
 extern uint32 ivf_take_versions(IvfIndex *index, uint32 count);
 
 /* ------------------------------------------------------------------------
+ * ivf_directory.c: a backend's copy of the directory, for inserts.
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * The list nearest to a point, or one about as near, with its centroid (room
+ * for a code).  False if there is no list.  Its version was current a moment
+ * ago, its head may be one that it had before.  Leaves memory behind.
+ */
+extern bool ivf_nearest_list(IvfIndex *index, const char *point,
+							 IvfListRef *nearest, VectorCode *centroid);
+
+/* A list has another head than ivf_nearest_list said. */
+extern void ivf_note_head(IvfIndex *index, const IvfListRef *list);
+
+/* ------------------------------------------------------------------------
  * ivf_segment.c: segments, their allocation, and entries in them.
  * ------------------------------------------------------------------------
  */
@@ -240,10 +267,10 @@ extern uint32 ivf_new_directory_segment(IvfIndex *index);
 
 /*
  * Put a new segment in front of a list, if its head and version still are the
- * expected ones.  depth: of the new segment.
+ * expected ones.  depth: of the new segment.  Anyway *list gets the head and the
+ * version that it has now.
  */
-extern bool ivf_extend_list(IvfIndex *index, const IvfListRef *expected,
-							uint32 depth);
+extern bool ivf_extend_list(IvfIndex *index, IvfListRef *list, uint32 depth);
 
 /* Let a segment take no more entries. */
 extern void ivf_close_segment(IvfIndex *index, uint32 number);

@@ -82,6 +82,32 @@ ivf_coder_init(IvfCoder *coder, const VectorOpclass *opclass,
 							 : sizeof(float) * dimensions;
 }
 
+/* Signs of a rotation that there is one of, for all of a coder; or NULL. */
+const uint8 *
+ivf_coder_signs(const IvfCoder *coder)
+{
+	if (coder->rotates)
+		return coder->rotation.signs;
+	return coder->fine.encoding.rotated ? coder->fine.rotation.signs : NULL;
+}
+
+void
+ivf_coder_copy(IvfCoder *coder, const IvfCoder *from, const uint8 *signs)
+{
+	uint32 dimensions = from->fine.dimensions;
+	uint8 *copy = NULL;
+
+	*coder = *from;
+	if (coder->fine.floats != NULL)
+		coder->fine.floats = palloc(sizeof(float) * dimensions);
+	if (coder->rotates || coder->fine.encoding.rotated)
+	{
+		copy = palloc(ROTATION_SIGN_BYTES(dimensions));
+		memcpy(copy, signs, ROTATION_SIGN_BYTES(dimensions));
+	}
+	coder->rotation.signs = coder->fine.rotation.signs = copy;
+}
+
 bool
 ivf_encode(const IvfCoder *coder, const void *value, char *point,
 		   VectorCode *code)

@@ -29,6 +29,14 @@ extern void ivf_coder_init(IvfCoder *coder, const VectorOpclass *opclass,
 						   CodeEncoding encoding);
 
 /*
+ * The same as another coder, with the signs of its rotation from elsewhere:
+ * these are copied, ROTATION_SIGN_BYTES(dimensions), if it has a rotation.
+ */
+extern void			ivf_coder_copy(IvfCoder *coder, const IvfCoder *from,
+								   const uint8 *signs);
+extern const uint8 *ivf_coder_signs(const IvfCoder *coder);
+
+/*
  * The encoding for vectors like these: 8 bits a dimension, mostly, or 4 where
  * that is too much for a page.
  */

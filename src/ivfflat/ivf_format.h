@@ -33,8 +33,8 @@ typedef enum IvfPageKind
 
 /*
  * Every page starts with the standard page header and this one, on the same
- * cache line.  There is no special space, and everything in use lies below
- * pd_lower.
+ * cache line.  There is no special space; everything in use lies below
+ * pd_lower, and from there on are zeros.
  *
  *	OFFSET	SIZE	DESCRIPTION
  *	24		2		IVF_PAGE_ID
@@ -261,11 +261,18 @@ ivf_fine_page(const IvfGeometry *geometry, uint32 entry)
 	return 1 + geometry->coarse_pages + entry / geometry->codes_per_page;
 }
 
+/* Where it is in that page. */
+static inline uint32
+ivf_fine_offset(const IvfGeometry *geometry, uint32 entry)
+{
+	return IVF_CONTENT_OFFSET +
+		   entry % geometry->codes_per_page * geometry->code_bytes;
+}
+
 static inline char *
 ivf_fine_slot(const IvfGeometry *geometry, Page page, uint32 entry)
 {
-	return IvfPageGetContents(page) +
-		   (entry % geometry->codes_per_page) * geometry->code_bytes;
+	return (char *) page + ivf_fine_offset(geometry, entry);
 }
 
 /* Where a block of coarse codes starts, if they are not in the first page. */

@@ -64,20 +64,19 @@ insert_entry(IvfIndex *index, const IvfEntry *entry, const char *point)
 	const IvfCoder *coder = &index->coder;
 	VectorCode	   *code = palloc(coder->code_bytes);
 	char		   *centroid = palloc(coder->point_bytes);
-	IvfListQuery	query;
 	IvfListRef		stale = {.list = IVF_NONE};
 	bool			waited = false;
 
-	ivf_list_query_init(&query, coder, point, false);
 	for (;;)
 	{
 		IvfListRef		list;
 		IvfAppendResult result = IVF_APPENDED;
 		uint32			done = 0;
 		uint32			depth = 0;
+		bool			extended;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!ivf_nearest_list(index, &query, &list, code))
+		if (!ivf_nearest_list(index, point, &list, code))
 		{
 			add_first_list(index, point);
 			continue;
@@ -110,7 +109,9 @@ insert_entry(IvfIndex *index, const IvfEntry *entry, const char *point)
 
 		/* full, or left behind by a rewrite that failed */
 		waited = false;
-		if (ivf_extend_list(index, &list, depth + 1))
+		extended = ivf_extend_list(index, &list, depth + 1);
+		ivf_note_head(index, &list);
+		if (extended)
 			split_if_long(index, &list, depth + 1);
 	}
 }

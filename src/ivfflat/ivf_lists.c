@@ -18,12 +18,18 @@
  * ------------------------------------------------------------------------
  */
 
-typedef void (*ListVisitor)(void *arg, uint32 number, const IvfList *list);
+static inline void
+set_list_ref(IvfListRef *ref, uint32 number, const IvfList *list)
+{
+	ref->list = number;
+	ref->head = list->head;
+	ref->version = list->version;
+}
 
 /* Visit the lists of one page of the directory, from `first` on. */
 static void
 visit_page(IvfIndex *index, BlockNumber block, uint32 first, uint32 count,
-		   ListVisitor visit, void *arg)
+		   IvfListVisitor visit, void *arg)
 {
 	Buffer		buffer = index_pin_page(index->rel, block);
 	const char *contents;
@@ -32,14 +38,20 @@ visit_page(IvfIndex *index, BlockNumber block, uint32 first, uint32 count,
 	ivf_check_page(index->rel, buffer, IVF_PAGE_LISTS);
 	contents = IvfPageGetContents(BufferGetPage(buffer));
 	for (uint32 i = 0; i < count; i++)
-		visit(arg, first + i,
-			  (const IvfList *) (contents + i * index->geometry.list_bytes));
+	{
+		const IvfList *list =
+			(const IvfList *) (contents + i * index->geometry.list_bytes);
+		IvfListRef ref = {0};
+
+		set_list_ref(&ref, first + i, list);
+		visit(arg, &ref, IvfListGetCentroid(list));
+	}
 	UnlockReleaseBuffer(buffer);
 }
 
-static void
-visit_lists(IvfIndex *index, const IvfState *state, ListVisitor visit,
-			void *arg)
+void
+ivf_visit_lists(IvfIndex *index, const IvfState *state, IvfListVisitor visit,
+				void *arg)
 {
 	uint32 per_page = index->geometry.lists_per_page;
 	uint32 in_segment = index->geometry.lists_per_segment;
@@ -55,14 +67,6 @@ visit_lists(IvfIndex *index, const IvfState *state, ListVisitor visit,
 	}
 }
 
-static inline void
-set_list_ref(IvfListRef *ref, uint32 number, const IvfList *list)
-{
-	ref->list = number;
-	ref->head = list->head;
-	ref->version = list->version;
-}
-
 typedef struct RankLists
 {
 	const IvfListQuery *query;
@@ -70,13 +74,12 @@ typedef struct RankLists
 } RankLists;
 
 static void
-rank_list(void *arg, uint32 number, const IvfList *list)
+rank_list(void *arg, const IvfListRef *ref, const VectorCode *centroid)
 {
-	RankLists  *rank = arg;
-	IvfListRef *ref = &rank->lists[number];
+	RankLists *rank = arg;
 
-	set_list_ref(ref, number, list);
-	ref->distance = ivf_list_distance(rank->query, IvfListGetCentroid(list));
+	rank->lists[ref->list] = *ref;
+	rank->lists[ref->list].distance = ivf_list_distance(rank->query, centroid);
 }
 
 /* Move an element of a heap down to where it belongs. */
@@ -114,7 +117,7 @@ ivf_rank_lists(IvfIndex *index, const IvfListQuery *query, IvfRanking *ranking)
 		rank.lists = palloc_extended(sizeof(IvfListRef) *
 										 Max(state->num_lists, 1),
 									 MCXT_ALLOC_HUGE);
-		visit_lists(index, state, rank_list, &rank);
+		ivf_visit_lists(index, state, rank_list, &rank);
 		if (likely(ivf_read_epoch(index) == state->epoch))
 			break;
 		CHECK_FOR_INTERRUPTS();
@@ -137,48 +140,6 @@ ivf_next_list(IvfRanking *ranking)
 	if (ranking->num_lists > 1)
 		sift_down(ranking->lists, ranking->num_lists, 0);
 	return nearest;
-}
-
-typedef struct FindNearest
-{
-	const IvfListQuery *query;
-	IvfListRef			nearest;
-	VectorCode		   *centroid;
-	uint32				code_bytes;
-	bool				any;
-} FindNearest;
-
-static void
-find_nearest(void *arg, uint32 number, const IvfList *list)
-{
-	FindNearest *find = arg;
-	float distance = ivf_list_distance(find->query, IvfListGetCentroid(list));
-
-	if (find->any && distance >= find->nearest.distance)
-		return;
-	find->any = true;
-	find->nearest.distance = distance;
-	set_list_ref(&find->nearest, number, list);
-	memcpy(find->centroid, IvfListGetCentroid(list), find->code_bytes);
-}
-
-bool
-ivf_nearest_list(IvfIndex *index, const IvfListQuery *query,
-				 IvfListRef *nearest, VectorCode *centroid)
-{
-	IvfState	state;
-	FindNearest find = {.query = query,
-						.centroid = centroid,
-						.code_bytes = index->geometry.code_bytes};
-
-	/*
-	 * Whether the epoch changes meanwhile is all the same: any list is right
-	 * for an entry as long as the version is current when it is appended.
-	 */
-	ivf_read_state(index, &state);
-	visit_lists(index, &state, find_nearest, &find);
-	*nearest = find.nearest;
-	return find.any;
 }
 
 IvfListRef

@@ -15,16 +15,20 @@
 #include "index/page_pin.h"
 #include "ivfflat/ivf.h"
 
-/* What never changes, kept by the relcache (rd_amcache, one chunk). */
+/*
+ * What the relcache keeps (rd_amcache, one chunk): what never changes, and behind
+ * the signs of the rotation what inserts want to be kept.
+ */
 typedef struct IvfCache
 {
-	uint32		 dimensions;
-	uint32		 code_bytes;
-	uint32		 lists_option;
-	uint64		 seed;
-	VectorMetric metric;
-	CodeEncoding encoding;
-	bool		 coarse;
+	uint32		dimensions;
+	uint32		lists_option;
+	uint64		seed;
+	IvfGeometry geometry;
+	IvfCoder	coder; /* without memory of its own */
+	Size		bytes; /* without extra */
+	bool		has_extra;
+	uint8		signs[FLEXIBLE_ARRAY_MEMBER];
 } IvfCache;
 
 void
@@ -75,8 +79,9 @@ ivf_check_page(Relation rel, Buffer buffer, IvfPageKind kind)
 }
 
 /*
- * All contents count as used, so that WAL deltas cover them and full-page
- * images keep them.
+ * WAL deltas and full-page images leave out what lies between pd_lower and
+ * pd_upper.  All contents of the metapage and the directory count as used;
+ * pages of segments are filled from below.
  */
 void
 ivf_init_page(Page page, IvfPageKind kind, uint32 version)
@@ -88,7 +93,10 @@ ivf_init_page(Page page, IvfPageKind kind, uint32 version)
 	header->page_id = IVF_PAGE_ID;
 	header->kind = kind;
 	header->version = version;
-	((PageHeader) page)->pd_lower = BLCKSZ;
+	((PageHeader) page)->pd_lower = kind == IVF_PAGE_META ||
+											kind == IVF_PAGE_LISTS
+										? BLCKSZ
+										: IVF_CONTENT_OFFSET;
 }
 
 void
@@ -98,6 +106,7 @@ ivf_init_segment(const IvfGeometry *geometry, Page page, IvfSegmentState state,
 	IvfSegment *segment = IvfPageGetSegment(page);
 
 	ivf_init_page(page, IVF_PAGE_SEGMENT, version);
+	((PageHeader) page)->pd_lower += offsetof(IvfSegment, tids);
 	segment->list = list;
 	segment->next = IVF_NONE;
 	segment->next_free = IVF_NONE;
@@ -217,29 +226,30 @@ ivf_forget_cache(Relation rel)
 	rel->rd_amcache = NULL;
 }
 
-static void
-fill_cache(Relation rel)
+void *
+ivf_cached_extra(Relation rel)
 {
-	Buffer			 buffer = ReadBuffer(rel, IVF_META_BLKNO);
-	IvfMetaPageData *meta;
-	IvfCache		*cache;
+	IvfCache *cache = rel->rd_amcache;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	check_metapage(rel, buffer);
-	meta = IvfPageGetMeta(BufferGetPage(buffer));
-	cache = MemoryContextAllocZero(rel->rd_indexcxt, sizeof(IvfCache));
-	cache->dimensions = meta->dimensions;
-	cache->code_bytes = meta->code_bytes;
-	cache->lists_option = meta->lists_option;
-	cache->seed = meta->seed;
-	cache->metric = meta->metric;
-	cache->encoding.kind = meta->code_kind;
-	cache->encoding.rotated = meta->rotated != 0;
-	cache->coarse = meta->coarse != 0;
-	UnlockReleaseBuffer(buffer);
+	return cache != NULL && cache->has_extra ? (char *) cache + cache->bytes
+											 : NULL;
+}
 
-	ivf_forget_cache(rel);
+void *
+ivf_cache_extra(Relation rel, Size bytes)
+{
+	IvfCache *old = rel->rd_amcache;
+	IvfCache *cache;
+
+	/* forgotten since: not worth the while to read it again */
+	if (old == NULL)
+		return NULL;
+	cache = MemoryContextAllocHuge(rel->rd_indexcxt, old->bytes + bytes);
+	memcpy(cache, old, old->bytes);
+	cache->has_extra = true;
 	rel->rd_amcache = cache;
+	pfree(old);
+	return ivf_cached_extra(rel);
 }
 
 static void
@@ -252,28 +262,76 @@ set_encoding(IvfIndex *index, const VectorOpclass *opclass,
 				   encoding);
 }
 
+/* Open an index by its metapage. */
+static void
+read_metapage(IvfIndex *index)
+{
+	Buffer			 buffer = ReadBuffer(index->rel, IVF_META_BLKNO);
+	IvfMetaPageData *meta;
+	VectorOpclass	 opclass;
+	VectorMetric	 metric;
+	CodeEncoding	 encoding;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	check_metapage(index->rel, buffer);
+	meta = IvfPageGetMeta(BufferGetPage(buffer));
+	index->dimensions = meta->dimensions;
+	index->lists_option = meta->lists_option;
+	index->seed = meta->seed;
+	metric = meta->metric;
+	encoding.kind = meta->code_kind;
+	encoding.rotated = meta->rotated != 0;
+	UnlockReleaseBuffer(buffer);
+
+	vector_opclass_lookup(index->rel, &opclass);
+	if (metric != opclass.metric ||
+		(encoding.kind == CODE_BITS) != (opclass.type->kind == VALUE_BITS))
+		ivf_report_bad_page(index->rel, IVF_META_BLKNO,
+							"It does not fit the operator class.");
+	set_encoding(index, &opclass, encoding);
+}
+
+static void
+fill_cache(const IvfIndex *index)
+{
+	Relation	 rel = index->rel;
+	const uint8 *signs = ivf_coder_signs(&index->coder);
+	Size sign_bytes = signs != NULL ? ROTATION_SIGN_BYTES(index->dimensions)
+									: 0;
+	Size bytes = MAXALIGN(offsetof(IvfCache, signs) + sign_bytes);
+	IvfCache *cache = MemoryContextAllocZero(rel->rd_indexcxt, bytes);
+
+	cache->dimensions = index->dimensions;
+	cache->lists_option = index->lists_option;
+	cache->seed = index->seed;
+	cache->geometry = index->geometry;
+	cache->coder = index->coder;
+	cache->bytes = bytes;
+	if (signs != NULL)
+		memcpy(cache->signs, signs, sign_bytes);
+
+	ivf_forget_cache(rel);
+	rel->rd_amcache = cache;
+}
+
 IvfIndex *
 ivf_open(Relation rel)
 {
-	IvfIndex	 *index = palloc0(sizeof(IvfIndex));
-	VectorOpclass opclass;
-	IvfCache	 *cache;
+	IvfIndex *index = palloc0(sizeof(IvfIndex));
+	IvfCache *cache = rel->rd_amcache;
 
 	index->rel = rel;
-	vector_opclass_lookup(rel, &opclass);
-	if (rel->rd_amcache == NULL)
-		fill_cache(rel);
-	cache = rel->rd_amcache;
-	if (cache->metric != opclass.metric ||
-		(cache->encoding.kind == CODE_BITS) !=
-			(opclass.type->kind == VALUE_BITS))
-		ivf_report_bad_page(rel, IVF_META_BLKNO,
-							"It does not fit the operator class.");
-
+	if (cache == NULL)
+	{
+		read_metapage(index);
+		fill_cache(index);
+		return index;
+	}
 	index->dimensions = cache->dimensions;
 	index->lists_option = cache->lists_option;
 	index->seed = cache->seed;
-	set_encoding(index, &opclass, cache->encoding);
+	index->geometry = cache->geometry;
+	ivf_coder_copy(&index->coder, &cache->coder, cache->signs);
 	return index;
 }
 

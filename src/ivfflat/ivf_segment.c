@@ -188,38 +188,42 @@ ivf_new_directory_segment(IvfIndex *index)
 }
 
 bool
-ivf_extend_list(IvfIndex *index, const IvfListRef *expected, uint32 depth)
+ivf_extend_list(IvfIndex *index, IvfListRef *list, uint32 depth)
 {
-	PageEdit edit;
-	IvfState state;
-	IvfPlace place;
-	IvfList *list;
-	Page	 image;
-	uint32	 number;
-	int		 page;
+	PageEdit	   edit;
+	IvfState	   state;
+	IvfPlace	   place;
+	const IvfList *now;
+	Page		   image;
+	uint32		   number;
+	int			   page;
 
 	ivf_read_state(index, &state);
-	place = ivf_list_place(index, &state, expected->list);
+	place = ivf_list_place(index, &state, list->list);
 
 	lock_supply(index, &edit);
 	page = page_edit_lock(&edit, place.block);
 	ivf_check_page(index->rel, edit.buffers[page], IVF_PAGE_LISTS);
-	list = (IvfList *) (IvfPageGetContents(page_edit_peek(&edit, page)) +
-						place.offset);
-	if (list->head != expected->head || list->version != expected->version)
+	now = (const IvfList *) (IvfPageGetContents(page_edit_peek(&edit, page)) +
+							 place.offset);
+	if (list->head != now->head || list->version != now->version)
 	{
+		list->head = now->head;
+		list->version = now->version;
 		page_edit_abort(&edit);
 		return false;
 	}
 
-	number = take_segment(index, &edit, IVF_SEGMENT_OPEN, expected->list,
-						  expected->version, &image);
-	IvfPageGetSegment(image)->next = expected->head;
+	number = take_segment(index, &edit, IVF_SEGMENT_OPEN, list->list,
+						  list->version, &image);
+	IvfPageGetSegment(image)->next = list->head;
 	IvfPageGetSegment(image)->depth = depth;
-	list = (IvfList *) (IvfPageGetContents(page_edit_image(&edit, page)) +
-						place.offset);
-	list->head = number;
+	page_edit_write(&edit, page,
+					IVF_CONTENT_OFFSET + place.offset +
+						offsetof(IvfList, head),
+					&number, sizeof(number));
 	page_edit_finish(&edit);
+	list->head = number;
 	return true;
 }
 
@@ -341,9 +345,9 @@ ivf_close_segment(IvfIndex *index, uint32 number)
  */
 
 /*
- * The pages of a segment behind the first one, being written.  They become
- * part of the segment when the first page counts the entries (rule W2), so they
- * may go into several records.
+ * Entries on their way into a segment.  What is behind the first page becomes a
+ * part of the segment when that counts the entries (rule W2), so it may go into
+ * records of its own.
  */
 typedef struct SegmentWriter
 {
@@ -351,6 +355,8 @@ typedef struct SegmentWriter
 	uint32		number;
 	BlockNumber start;
 	uint32		version;
+	bool		single;		/* one entry, so that little of a page changes */
+	int			first_page; /* of edit, or -1 until it is a part of it */
 	PageEdit	edit;
 } SegmentWriter;
 
@@ -358,44 +364,42 @@ typedef struct SegmentWriter
 static void
 writer_flush(SegmentWriter *writer)
 {
+	Assert(writer->first_page < 0);
 	page_edit_finish(&writer->edit);
 	page_edit_start(&writer->edit, writer->index->rel,
 					writer->index->building);
 }
 
-static Page
+/* Have a page behind the first one in the edit: returns its number there. */
+static int
 writer_page(SegmentWriter *writer, uint32 page_no, IvfPageKind kind)
 {
 	BlockNumber block = writer->start + page_no;
 	PageEdit   *edit = &writer->edit;
-	Page		image;
+	Page		current;
 	int			page;
 
 	for (page = 0; page < edit->num_pages; page++)
 	{
 		if (BufferGetBlockNumber(edit->buffers[page]) == block)
-			return page_edit_image(edit, page);
+			return page;
 	}
 
 	/* leave room for the first page */
 	if (edit->num_pages == MAX_GENERIC_XLOG_PAGES - 1)
 		writer_flush(writer);
 	page = page_edit_lock(edit, block);
-	if (!PageIsNew(page_edit_peek(edit, page)))
-	{
-		const IvfPageHeader *header = IvfPageGetHeader(
-			page_edit_peek(edit, page));
-
+	current = page_edit_peek(edit, page);
+	if (PageIsNew(current) ||
+		(IvfPageGetHeader(current)->page_id == IVF_PAGE_ID &&
+		 IvfPageGetHeader(current)->version != writer->version))
 		/* what the list that had the segment before wrote may be of any kind */
-		if (header->page_id != IVF_PAGE_ID ||
-			header->version == writer->version)
-			ivf_check_page(writer->index->rel, edit->buffers[page], kind);
-	}
-	image = page_edit_image(edit, page);
-	if (PageIsNew(image) ||
-		IvfPageGetHeader(image)->version != writer->version)
-		ivf_init_page(image, kind, writer->version);
-	return image;
+		ivf_init_page(page_edit_image(edit, page), kind, writer->version);
+	else
+		ivf_check_page(writer->index->rel, edit->buffers[page], kind);
+	if (!writer->single)
+		(void) page_edit_image(edit, page);
+	return page;
 }
 
 static void
@@ -406,31 +410,92 @@ write_fine_codes(SegmentWriter *writer, uint32 first, const IvfEntry *entries,
 
 	for (uint32 i = 0; i < count; i++)
 	{
-		Page page = writer_page(writer, ivf_fine_page(geometry, first + i),
-								IVF_PAGE_FINE);
+		int	   page = writer_page(writer, ivf_fine_page(geometry, first + i),
+								  IVF_PAGE_FINE);
+		uint32 offset = ivf_fine_offset(geometry, first + i);
 
-		memcpy(ivf_fine_slot(geometry, page, first + i), entries[i].code,
-			   geometry->code_bytes);
+		page_edit_write(&writer->edit, page, offset, entries[i].code,
+						geometry->code_bytes);
+		page_edit_cover(&writer->edit, page, offset + geometry->code_bytes);
 	}
 }
 
-/* Write back a block of coarse codes that lies outside of the first page. */
-static void
-write_coarse_block(SegmentWriter *writer, uint32 block, const char *copy)
+/* A part of a block of coarse codes that is on one page, of whole groups. */
+typedef struct BlockPart
+{
+	int	   page;  /* of the edit */
+	uint32 start; /* in the block */
+	uint32 end;
+	uint32 offset; /* of the start in the page */
+} BlockPart;
+
+/* The part of a block that begins at `start`, with its page in the edit. */
+static BlockPart
+block_part(SegmentWriter *writer, uint32 block, uint32 start)
 {
 	const IvfGeometry *geometry = &writer->index->geometry;
-	IvfBlockPlace	   place = ivf_block_place(geometry, block);
-	uint32			   part;
+	IvfBlockPlace	   place;
+	BlockPart		   part = {.start = start, .end = geometry->block_bytes};
 
-	for (uint32 done = 0; done < geometry->block_bytes; done += part)
+	if (geometry->coarse_pages == 0)
 	{
-		Page page = writer_page(writer, place.page, IVF_PAGE_COARSE);
+		part.page = writer->first_page;
+		part.offset = IVF_CONTENT_OFFSET + geometry->coarse_offset +
+					  block * geometry->block_bytes + start;
+	}
+	else
+	{
+		place = ivf_block_place(geometry, block);
+		part.page = writer_page(writer, place.page + start / IVF_PAGE_CAPACITY,
+								IVF_PAGE_COARSE);
+		part.offset = IVF_CONTENT_OFFSET + place.offset;
+		part.end = Min(part.end, start + IVF_PAGE_CAPACITY - place.offset);
+	}
+	page_edit_cover(&writer->edit, part.page,
+					part.offset + part.end - part.start);
+	return part;
+}
 
-		part = Min(geometry->block_bytes - done,
-				   IVF_PAGE_CAPACITY - place.offset);
-		memcpy(IvfPageGetContents(page) + place.offset, copy + done, part);
-		place.page++;
-		place.offset = 0;
+/*
+ * Put lane 0 of `encoded` into a lane of a block, where it is a byte here and a
+ * byte there.
+ */
+static void
+write_lane(SegmentWriter *writer, uint32 block, uint32 lane,
+		   const char *encoded)
+{
+	RabitqMetric metric = writer->index->coder.coarse_metric;
+	BlockPart	 part = {.end = 0};
+
+	StaticAssertStmt(IVF_PAGE_CAPACITY % RABITQ_GROUP_BYTES == 0,
+					 "blocks must be cut between groups");
+	for (uint32 start = 0; start < writer->index->geometry.block_bytes;
+		 start = part.end)
+	{
+		uint8		bytes[IVF_PAGE_CAPACITY / RABITQ_GROUP_BYTES];
+		uint32		at = RABITQ_LANE_OFFSET(metric, lane);
+		uint32		from = RABITQ_LANE_OFFSET(metric, 0);
+		uint32		count = 0;
+		const char *page;
+
+		part = block_part(writer, block, start);
+		page = (const char *) page_edit_current(&writer->edit, part.page) +
+			   part.offset - start;
+		for (uint32 i = 0; i < RABITQ_FACTORS(metric) && start == 0; i++)
+			page_edit_write(&writer->edit, part.page,
+							part.offset + RABITQ_FACTOR_OFFSET(i, lane),
+							encoded + RABITQ_FACTOR_OFFSET(i, 0),
+							sizeof(float));
+		if (start > 0)
+		{
+			at = start + lane % RABITQ_GROUP_BYTES;
+			from = start;
+		}
+		for (uint32 i = 0; at + i < part.end; i += RABITQ_GROUP_BYTES)
+			bytes[count++] = rabitq_with_lane((uint8) page[at + i], lane,
+											  (uint8) encoded[from + i]);
+		page_edit_scatter(&writer->edit, part.page, part.offset + at - start,
+						  RABITQ_GROUP_BYTES, bytes, count);
 	}
 }
 
@@ -444,14 +509,39 @@ write_lanes(IvfIndex *index, const char *centroid, char *block, uint32 lane,
 						  entries[i].loss, block, lane + i);
 }
 
-/* Coarse codes; first_page is the image of the segment's first page. */
+/* The same for a block outside of the first page, in a copy. */
 static void
-write_coarse_codes(SegmentWriter *writer, Page first_page, uint32 first,
-				   const char *centroid, const IvfEntry *entries, uint32 count)
+write_separate_lanes(SegmentWriter *writer, const char *centroid, uint32 block,
+					 uint32 lane, const IvfEntry *entries, uint32 count)
 {
-	const IvfGeometry *geometry = &writer->index->geometry;
-	char *copy = geometry->coarse_pages > 0 ? palloc(geometry->block_bytes)
-											: NULL;
+	uint32	  block_bytes = writer->index->geometry.block_bytes;
+	char	 *copy = palloc(block_bytes);
+	BlockPart part = {.end = 0};
+
+	writer_flush(writer);
+	if (lane == 0)
+		memset(copy, 0, block_bytes);
+	else if (!ivf_copy_block(writer->index, writer->number, writer->version,
+							 block, copy))
+		ivf_report_bad_page(
+			writer->index->rel, writer->start,
+			"Coarse codes of the segment are of another list.");
+	write_lanes(writer->index, centroid, copy, lane, entries, count);
+	for (uint32 start = 0; start < block_bytes; start = part.end)
+	{
+		part = block_part(writer, block, start);
+		page_edit_write(&writer->edit, part.page, part.offset, copy + start,
+						part.end - start);
+	}
+	pfree(copy);
+}
+
+/* Coarse codes.  encoded: of a single entry, in lane 0 of a block. */
+static void
+write_coarse_codes(SegmentWriter *writer, uint32 first, const char *centroid,
+				   const IvfEntry *entries, uint32 count, const char *encoded)
+{
+	bool separate = writer->index->geometry.coarse_pages > 0;
 
 	for (uint32 done = 0; done < count;)
 	{
@@ -460,30 +550,44 @@ write_coarse_codes(SegmentWriter *writer, Page first_page, uint32 first,
 		uint32 lane = entry % IVF_BLOCK_ENTRIES;
 		uint32 lanes = Min(count - done, IVF_BLOCK_ENTRIES - lane);
 
-		if (geometry->coarse_pages == 0)
-			write_lanes(writer->index, centroid,
-						IvfPageGetContents(first_page) +
-							geometry->coarse_offset +
-							block * geometry->block_bytes,
-						lane, &entries[done], lanes);
+		if (encoded != NULL)
+			write_lane(writer, block, lane, encoded);
+		else if (separate)
+			write_separate_lanes(writer, centroid, block, lane, &entries[done],
+								 lanes);
 		else
 		{
-			writer_flush(writer);
-			if (lane == 0)
-				memset(copy, 0, geometry->block_bytes);
-			else if (!ivf_copy_block(writer->index, writer->number,
-									 writer->version, block, copy))
-				ivf_report_bad_page(writer->index->rel, writer->start,
-									"Coarse codes of the segment are of "
-									"another list.");
-			write_lanes(writer->index, centroid, copy, lane, &entries[done],
-						lanes);
-			write_coarse_block(writer, block, copy);
+			BlockPart part = block_part(writer, block, 0);
+
+			write_lanes(writer->index, centroid,
+						(char *) page_edit_image(&writer->edit, part.page) +
+							part.offset,
+						lane, &entries[done], lanes);
 		}
 		done += lanes;
 	}
-	if (copy != NULL)
-		pfree(copy);
+}
+
+/* Count entries in the first page, which they are complete by. */
+static void
+write_tids(SegmentWriter *writer, uint32 first, const IvfEntry *entries,
+		   uint32 count)
+{
+	PageEdit *edit = &writer->edit;
+	uint32	  segment = IVF_CONTENT_OFFSET;
+	uint32	  offset = segment + offsetof(IvfSegment, tids) +
+					first * sizeof(ItemPointerData);
+	uint16 total = first + count;
+
+	page_edit_cover(edit, writer->first_page,
+					offset + count * sizeof(ItemPointerData));
+	for (uint32 i = 0; i < count; i++)
+		page_edit_write(edit, writer->first_page,
+						offset + i * sizeof(ItemPointerData), &entries[i].tid,
+						sizeof(ItemPointerData));
+	page_edit_write(edit, writer->first_page,
+					segment + offsetof(IvfSegment, count), &total,
+					sizeof(total));
 }
 
 IvfAppendResult
@@ -491,12 +595,23 @@ ivf_append(IvfIndex *index, const IvfListRef *list, const char *centroid,
 		   const IvfEntry *entries, uint32 count, uint32 *done, uint32 *depth)
 {
 	const IvfGeometry *geometry = &index->geometry;
-	Buffer buffer = ivf_lock_segment(index, list->head, BUFFER_LOCK_EXCLUSIVE);
-	IvfSegment	 *segment = IvfPageGetSegment(BufferGetPage(buffer));
-	uint32		  first = segment->count;
-	SegmentWriter writer;
-	Page		  image;
+	char			  *encoded = NULL;
+	Buffer			   buffer;
+	const IvfSegment  *segment;
+	uint32			   first;
+	SegmentWriter	   writer = {.index = index, .first_page = -1};
 
+	writer.single = count == 1 && !index->building;
+	if (writer.single && geometry->block_bytes > 0)
+	{
+		/* before anybody has to wait for a lock (rule L2) */
+		encoded = palloc0(geometry->block_bytes);
+		write_lanes(index, centroid, encoded, 0, entries, 1);
+	}
+
+	buffer = ivf_lock_segment(index, list->head, BUFFER_LOCK_EXCLUSIVE);
+	segment = IvfPageGetSegment(BufferGetPage(buffer));
+	first = segment->count;
 	*done = 0;
 	*depth = segment->depth;
 	if (!belongs_to(buffer, list->list, list->version) ||
@@ -516,24 +631,23 @@ ivf_append(IvfIndex *index, const IvfListRef *list, const char *centroid,
 		return IVF_APPENDED;
 	}
 
-	writer.index = index;
 	writer.number = list->head;
 	writer.start = ivf_segment_block(geometry, list->head);
 	writer.version = list->version;
 	page_edit_start(&writer.edit, index->rel, index->building);
 	write_fine_codes(&writer, first, entries, count);
 	if (geometry->coarse_pages > 0)
-		write_coarse_codes(&writer, NULL, first, centroid, entries, count);
+		write_coarse_codes(&writer, first, centroid, entries, count, encoded);
 
-	image = page_edit_image(&writer.edit,
-							page_edit_adopt(&writer.edit, buffer));
+	writer.first_page = page_edit_adopt(&writer.edit, buffer);
+	if (!writer.single)
+		(void) page_edit_image(&writer.edit, writer.first_page);
 	if (geometry->block_bytes > 0 && geometry->coarse_pages == 0)
-		write_coarse_codes(&writer, image, first, centroid, entries, count);
-	segment = IvfPageGetSegment(image);
-	for (uint32 i = 0; i < count; i++)
-		segment->tids[first + i] = entries[i].tid;
-	segment->count = first + count;
+		write_coarse_codes(&writer, first, centroid, entries, count, encoded);
+	write_tids(&writer, first, entries, count);
 	page_edit_finish(&writer.edit);
+	if (encoded != NULL)
+		pfree(encoded);
 	*done = count;
 	return IVF_APPENDED;
 }
@@ -552,12 +666,9 @@ ivf_append_all(IvfIndex *index, IvfListRef *list, const char *centroid,
 							  &depth);
 		entries += done;
 		count -= done;
+		/* somebody else may be faster */
 		if (count > 0)
-		{
-			/* somebody else may be faster */
 			(void) ivf_extend_list(index, list, depth + 1);
-			list->head = ivf_read_list(index, list->list, NULL, NULL).head;
-		}
 	}
 }
 

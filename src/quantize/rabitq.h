@@ -64,6 +64,24 @@ typedef enum RabitqMetric
 	 (Size) RABITQ_GROUP_BYTES * RABITQ_GROUPS(dim))
 
 /*
+ * Where a lane's bytes are in a block: a float in each array of factors, and
+ * half of a byte in each group.
+ */
+#define RABITQ_FACTORS(metric) ((metric) == RABITQ_L2 ? 2 : 3)
+#define RABITQ_FACTOR_OFFSET(factor, lane) \
+	(sizeof(float) * (RABITQ_BLOCK * (factor) + (lane)))
+#define RABITQ_LANE_OFFSET(metric, lane) \
+	(RABITQ_FACTOR_BYTES(metric) + (lane) % RABITQ_GROUP_BYTES)
+
+/* Such a byte, when the lane's half becomes that of lane 0 in another byte. */
+static inline uint8
+rabitq_with_lane(uint8 byte, uint32 lane, uint8 lane_0)
+{
+	return lane < RABITQ_GROUP_BYTES ? (byte & 0xf0) | (lane_0 & 0x0f)
+									 : (byte & 0x0f) | (lane_0 << 4);
+}
+
+/*
  * Standard deviations of the error that a lower bound leaves room for: that of
  * a projection on a random direction is very near to a normal distribution, so
  * three bounds in a thousand are above the distance.  Measured on real vectors
