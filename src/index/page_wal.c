@@ -251,14 +251,18 @@ make_delta(ChangedPage *changed, char *delta)
 }
 
 #ifdef USE_ASSERT_CHECKING
-/* Replay fills the hole of a page with zeros: so must we have it. */
+/* Replay fills the hole of a page with zeros: so nothing may be written there. */
 static bool
-hole_is_zero(const char *page)
+avoids_hole(const char *page, const char *delta, uint32 delta_bytes)
 {
-	for (uint32 i = ((PageHeader) page)->pd_lower;
-		 i < ((PageHeader) page)->pd_upper; i++)
+	const PageHeaderData *page_header = (const PageHeaderData *) page;
+	OffsetNumber		  header[2];
+
+	for (uint32 at = 0; at < delta_bytes; at += sizeof(header) + header[1])
 	{
-		if (page[i] != 0)
+		memcpy(header, delta + at, sizeof(header));
+		if (header[0] + header[1] > page_header->pd_lower &&
+			header[0] < page_header->pd_upper)
 			return false;
 	}
 	return true;
@@ -274,7 +278,7 @@ apply_change(const ChangedPage *changed)
 	if (changed->image == NULL)
 	{
 		apply_delta(page, changed->written, changed->delta_bytes);
-		Assert(hole_is_zero(page));
+		Assert(avoids_hole(page, changed->written, changed->delta_bytes));
 	}
 	else
 	{
