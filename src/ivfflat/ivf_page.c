@@ -68,14 +68,18 @@ ivf_check_page(Relation rel, Buffer buffer, IvfPageKind kind)
 	Page		   page = BufferGetPage(buffer);
 	IvfPageHeader *header = IvfPageGetHeader(page);
 
-	if (likely(header->page_id == IVF_PAGE_ID && header->kind == kind))
+	/* whoever raises pd_lower counts on the other end of the hole */
+	if (likely(header->page_id == IVF_PAGE_ID && header->kind == kind &&
+			   ((PageHeader) page)->pd_upper == BLCKSZ))
 		return;
 	ivf_report_bad_page(
 		rel, BufferGetBlockNumber(buffer),
 		PageIsNew(page) ? "The page was never written."
 		: header->page_id != IVF_PAGE_ID
 			? "It is not a page of an ivfflat index of this extension."
-			: "The page is of another kind than expected here.");
+		: header->kind != kind
+			? "The page is of another kind than expected here."
+			: "The page has a header that it cannot have.");
 }
 
 /*
