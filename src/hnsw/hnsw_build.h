@@ -76,6 +76,12 @@ extern bool hnsw_build_start_graph(HnswBuild *build, uint32 m,
 /* Link all elements of the graph, which has some.  False if no memory. */
 extern bool hnsw_build_link_graph(HnswBuild *build);
 
+/*
+ * Find neighbours for the first `count` guests of the graph, which have codes
+ * (hnsw_graph_set_guest).
+ */
+extern void hnsw_build_link_guests(HnswBuild *build, uint32 count);
+
 /* Let go of the graph, in all processes. */
 extern void hnsw_build_free_graph(HnswBuild *build);
 

@@ -192,11 +192,11 @@ int
 hnsw_division_find(const HnswDivision *division, const HnswCode *code,
 				   int *parts, int limit)
 {
-	Border borders[HNSW_MAX_COPIES];
+	Border borders[HNSW_MAX_PARTS_FOUND];
 	int	   num_borders = 0;
 	int	   no_borders = 0;
 
-	Assert(limit >= 1 && limit <= HNSW_MAX_COPIES);
+	Assert(limit >= 1 && limit <= HNSW_MAX_PARTS_FOUND);
 	parts[0] = descend(division, division->num_parts == 1 ? -1 : 0, code,
 					   borders, &num_borders, limit - 1);
 	for (int i = 0; i < num_borders; i++)

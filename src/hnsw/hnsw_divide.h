@@ -26,8 +26,8 @@ typedef struct HnswDivision
 	HnswDivideNode	*nodes; /* num_parts - 1, the first is the root */
 } HnswDivision;
 
-/* Parts that a vector can be in at most. */
-#define HNSW_MAX_COPIES 4
+/* Parts that can be found for a vector. */
+#define HNSW_MAX_PARTS_FOUND 4
 
 /*
  * Divide into num_parts of about the same size.  sample: codes, which must stay

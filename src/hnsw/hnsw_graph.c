@@ -127,6 +127,7 @@ hnsw_graph_init(HnswGraph *graph, const HnswIndex *index,
 	hnsw_graph_attach(graph, index, shared, participants, memory_limit,
 					  code_bytes);
 	shared->is_upper = false;
+	shared->guests = 0;
 	shared->entry_point = HNSW_NONE;
 	pg_atomic_init_u32(&shared->num_elements, 0);
 	pg_atomic_init_u32(&shared->num_rows, 0);
@@ -326,7 +327,8 @@ hnsw_graph_finish_loading(HnswGraph *graph)
 
 	build_array_free(&graph->buckets);
 	count_elements(graph);
-	if (!build_array_fill(&graph->lists, graph->num_elements) ||
+	if (!build_array_fill(&graph->lists,
+						  graph->num_elements + shared->guests) ||
 		!build_array_fill(&graph->uppers, upper_slots(graph)) ||
 		!build_array_fill(&graph->starts, graph->num_elements) ||
 		!build_array_fill(&graph->order, graph->num_elements))
@@ -346,18 +348,23 @@ hnsw_graph_finish_loading(HnswGraph *graph)
 	return true;
 }
 
+/* Get to know the codes of so many elements. */
+static void
+attach_codes(HnswGraph *graph, uint32 count)
+{
+	build_array_attach(&graph->codes,
+					   graph->code_bytes == 0
+						   ? pg_atomic_read_u64(&graph->shared->code_units)
+						   : count);
+	if (graph->code_bytes == 0)
+		build_array_attach(&graph->code_places, count);
+}
+
 void
 hnsw_graph_attach_rows(HnswGraph *graph)
 {
-	Size code_items;
-
 	count_elements(graph);
-	code_items = graph->code_bytes == 0
-					 ? pg_atomic_read_u64(&graph->shared->code_units)
-					 : graph->num_elements;
-	build_array_attach(&graph->codes, code_items);
-	if (graph->code_bytes == 0)
-		build_array_attach(&graph->code_places, graph->num_elements);
+	attach_codes(graph, graph->num_elements);
 	build_array_attach(&graph->entries, graph->num_elements);
 	build_array_attach(&graph->rows, graph->num_rows);
 }
@@ -368,7 +375,8 @@ hnsw_graph_begin_linking(HnswGraph *graph)
 	/* their memory is free once nobody has it */
 	build_array_detach(&graph->buckets);
 	hnsw_graph_attach_rows(graph);
-	build_array_attach(&graph->lists, graph->num_elements);
+	build_array_attach(&graph->lists,
+					   graph->num_elements + graph->shared->guests);
 	build_array_attach(&graph->uppers, upper_slots(graph));
 	build_array_attach(&graph->starts, graph->num_elements);
 	build_array_attach(&graph->order, graph->num_elements);
@@ -978,6 +986,65 @@ hnsw_graph_link(HnswGraphWorker *worker, HnswElement element,
 	}
 	for (int l = 1; l <= level; l++)
 		add_upper_backlinks(worker, element, l);
+}
+
+/* ------------------------------------------------------------------------
+ * Guests
+ *
+ * They have the numbers after those of the elements, for their codes and lists
+ * alone.  No edge leads to them, so searches do not find them.
+ * ------------------------------------------------------------------------
+ */
+
+void
+hnsw_graph_reserve_guests(HnswGraph *graph, uint32 count)
+{
+	graph->shared->guests = count;
+	graph->element_units = pg_atomic_read_u64(&graph->shared->code_units);
+}
+
+void
+hnsw_graph_clear_guests(HnswGraph *graph)
+{
+	pg_atomic_write_u64(&graph->shared->code_units, graph->element_units);
+}
+
+bool
+hnsw_graph_set_guest(HnswGraph *graph, uint32 guest, const HnswCode *code,
+					 uint32 code_bytes)
+{
+	HnswElement number = graph->num_elements + guest;
+	Size		place = number;
+
+	Assert(guest < graph->shared->guests);
+	if (graph->code_bytes == 0 &&
+		!place_code(graph, number, code_bytes, &place))
+		return false;
+	if (!make_room(graph, &graph->codes, place))
+		return false;
+	memcpy(build_array_item(&graph->codes, place), code, code_bytes);
+	return true;
+}
+
+void
+hnsw_graph_attach_guests(HnswGraph *graph, uint32 count)
+{
+	attach_codes(graph, graph->num_elements + count);
+}
+
+void
+hnsw_graph_link_guest(HnswGraphWorker *worker, uint32 guest, uint32 ef)
+{
+	HnswGraph	   *graph = worker->graph;
+	HnswElement		number = graph->num_elements + guest;
+	const HnswCode *code = hnsw_graph_code(graph, number);
+	uint32			ef_construction = graph->ef_construction;
+
+	Assert(ef <= ef_construction);
+	graph->ef_construction = ef;
+	search_level(worker, code, find_nearest(graph, code, 1), 0);
+	(void) choose_neighbours(worker, number, 0);
+	graph->ef_construction = ef_construction;
 }
 
 /* ------------------------------------------------------------------------

@@ -66,6 +66,7 @@ typedef struct HnswGraphShared
 
 	/* linking: written by the leader while it is alone */
 	bool		is_upper; /* lists of level 0 will be those of an upper one */
+	uint32		guests;	  /* elements that get lists, but no edges lead to */
 	HnswElement entry_point;
 	int			entry_level;
 
@@ -98,7 +99,8 @@ typedef struct HnswGraph
 	BuildArray code_places; /* if they vary: the first unit of each */
 	BuildArray entries;
 	BuildArray rows;
-	BuildArray buckets; /* the last element of each, plus 1 */
+	BuildArray buckets;		  /* the last element of each, plus 1 */
+	uint64	   element_units; /* code_units without those of guests */
 
 	/* linking, in this process since it called hnsw_graph_begin_linking */
 	uint32			 num_elements;
@@ -195,6 +197,25 @@ extern void hnsw_graph_find_starts(HnswGraph *graph, HnswElement first,
 extern uint32 hnsw_graph_plan(HnswGraph *graph);
 
 /*
+ * Guests are vectors of other graphs that look for neighbours in this one.  In
+ * the leader: before hnsw_graph_finish_loading, make room for `count` of them at
+ * a time; later, set the code of each, again and again.  hnsw_graph_clear_guests
+ * comes before each round.  False if there is no memory.
+ */
+extern void hnsw_graph_reserve_guests(HnswGraph *graph, uint32 count);
+extern void hnsw_graph_clear_guests(HnswGraph *graph);
+extern bool hnsw_graph_set_guest(HnswGraph *graph, uint32 guest,
+								 const HnswCode *code, uint32 code_bytes);
+
+/*
+ * Each process, in each round: get to know the codes; then choose neighbours of
+ * guests, which become their lists, among the `ef` nearest elements found.
+ */
+extern void hnsw_graph_attach_guests(HnswGraph *graph, uint32 count);
+extern void hnsw_graph_link_guest(HnswGraphWorker *worker, uint32 guest,
+								  uint32 ef);
+
+/*
  * Write the elements linked so far to `order`, neighbours close to each other:
  * depth first along the tree.  Returns their number.
  */
@@ -257,6 +278,19 @@ hnsw_graph_list(const HnswGraph *graph, HnswElement element, int level)
 	return build_array_item(&graph->uppers,
 							hnsw_upper_slot(&graph->geometry, &graph->layout,
 											element, level));
+}
+
+/* In the leader: what a guest found. */
+static inline HnswGraphList *
+hnsw_graph_guest_list(const HnswGraph *graph, uint32 guest)
+{
+	return build_array_item(&graph->lists, graph->num_elements + guest);
+}
+
+static inline float *
+hnsw_graph_distances(const HnswGraph *graph, HnswGraphList *list, int level)
+{
+	return (float *) (list->edges + hnsw_graph_capacity(graph, level));
 }
 
 /* hnsw_build.c */

@@ -2,18 +2,16 @@
  * hnsw_parts.c
  *		CREATE INDEX with less memory than the graph needs.
  *
- * The vectors are divided into parts of near ones (hnsw_divide.c), each vector
- * being in several of them.  Each part becomes a graph in memory, one after the
- * other; a vector's neighbours are the nearest of those it has in its parts.
- * This is how DiskANN builds (Jayaram Subramanya et al., NeurIPS 2019, section
- * 4).  README, "Less memory than the graph needs", tells the steps.
+ * The vectors are divided into parts of near ones (hnsw_divide.c).  Each part
+ * becomes a graph in memory, one after the other, in which vectors of earlier
+ * parts near to its border look for neighbours, too, as guests.  README, "Less
+ * memory than the graph needs", tells the steps.
  *
- * The leader does all of this but for linking the parts' graphs.  What does not
- * fit into memory is in temporary files that are written and read in order.
- * Kept in memory is, besides one part, what is needed of all rows: 9 bytes.
+ * The leader does all of this but for linking the parts' graphs and finding
+ * neighbours for guests.  What does not fit into memory is in temporary files
+ * that are written and read in order; nothing is kept of each row in memory.
  *
- * A row has an id, its place among all rows; an element that of its first row.
- * Equal codes are in the same parts, so all of these find the same elements.
+ * Equal codes are in the same part, so rows of equal value share an element.
  */
 #include "postgres.h"
 
@@ -24,25 +22,28 @@
 #include "hnsw/hnsw_build.h"
 #include "hnsw/hnsw_divide.h"
 
-/* Parts that each vector is in. */
-#define COPIES 3
+/* Parts in which each vector looks for neighbours, its own included. */
+#define PARTS_OF_VECTOR HNSW_MAX_PARTS_FOUND
 
 /* Vectors of the sample for each part. */
-#define SAMPLE_PER_PART 96
+#define SAMPLE_PER_PART 256
 
 /* Parts are made so large that they use this much of the memory. */
-#define PART_FILL 0.8
+#define PART_FILL 0.85
 
 /* A part of fewer elements makes no good graph, whatever memory there is. */
 #define MIN_PART_ELEMENTS 1000
+
+/* Guests that find their neighbours at a time, for so many elements of a part. */
+#define ELEMENTS_PER_GUEST 16
+#define MIN_GUESTS		   64
+#define MAX_GUESTS		   4096
 
 /* More parts than this are never needed: by then memory is short for files. */
 #define MAX_PARTS 4096
 
 /* Memory that an open temporary file takes. */
 #define FILE_BYTES (BLCKSZ + 512)
-
-#define NO_NUMBER ((HnswElement) 0xFFFFFFFF)
 
 /* A row in a file; its code follows. */
 typedef struct SpilledRow
@@ -52,18 +53,34 @@ typedef struct SpilledRow
 	ItemPointerData tid;
 } SpilledRow;
 
-/* The same in the file of a part. */
+/* Where a vector is a guest: parts after its own, nearest first. */
+typedef struct Visits
+{
+	uint16 count;
+	uint16 parts[PARTS_OF_VECTOR];
+} Visits;
+
+/* A row in the file of its part; its code follows. */
 typedef struct PartRow
 {
 	SpilledRow row;
-	uint32	   id;
-	int32	   home; /* the part that it is in first */
+	Visits	   visits;
 } PartRow;
 
-/* A list in a file. */
+/* A guest in the file of a part that it visits; its code follows. */
+typedef struct Guest
+{
+	HnswElement number;
+	uint32		piece; /* of the graph that it is in */
+	uint32		code_bytes;
+	uint16		home; /* its part */
+	uint16		children;
+} Guest;
+
+/* A list in a file, by numbers. */
 typedef struct PartEdge
 {
-	uint32 edge; /* of an element by its id, maybe protected */
+	uint32 edge; /* maybe protected */
 	float  distance;
 } PartEdge;
 
@@ -71,10 +88,18 @@ typedef struct PartList
 {
 	struct PartList *next; /* in memory: of the same element */
 
-	uint32	 id;
-	uint32	 count;
-	PartEdge edges[FLEXIBLE_ARRAY_MEMBER];
+	HnswElement number;
+	uint16		count;
+	uint16		selected; /* the first edges: see HnswGraphList */
+	PartEdge	edges[FLEXIBLE_ARRAY_MEMBER];
 } PartList;
+
+/* A graph that was in memory: a part, or a piece of one. */
+typedef struct Piece
+{
+	HnswElement first;
+	uint32		set; /* of pieces that protected edges join: see find_set */
+} Piece;
 
 typedef struct Parts
 {
@@ -83,16 +108,20 @@ typedef struct Parts
 	const HnswCoder *coder;
 	uint32			 capacity; /* of lists on level 0 */
 	uint64			 num_rows;
+	uint64			 num_visits;
 	int				 num_parts;
 	HnswDivision	 division;
 	Size			 mean_code_bytes;
 	Size			 element_memory;
-	Size			 graph_memory; /* for one part */
+	Size			 graph_memory; /* for one part, without guests */
+	uint32			 num_guests;   /* at a time */
+	Size			 guest_bytes;  /* of codes at a time, if they vary */
 
 	BufFile	   **spills; /* all rows */
 	int			 num_spills;
 	BufFile	   **rows;		   /* by part */
-	BufFile	   **second_lists; /* by part: what its elements have in others */
+	BufFile	   **guests;	   /* by part */
+	BufFile	   **second_lists; /* by part: what its elements found elsewhere */
 	BufFile		*entries;	   /* in the order of numbers, as in the index */
 	BufFile		*row_entries;
 	BufFile		*lists;
@@ -100,13 +129,15 @@ typedef struct Parts
 	HnswElement *first_numbers; /* by part, and the end */
 	HnswCounts	 counts;
 
-	HnswElement *numbers;  /* by id */
-	uint32		*sets;	   /* by id, later by number: see find_set */
-	uint8		*children; /* by id: protected edges */
+	Piece		*pieces;
+	uint32		 num_pieces;
+	uint32		 allocated_pieces;
+	HnswElement *bridges; /* guests that join two pieces */
+	uint32		 num_bridges;
 
-	/* of the part in memory, by the graph's elements */
-	uint32 *ids;
-	int32  *homes;
+	/* of the piece in memory, by the graph's elements */
+	Visits		*visits;
+	HnswElement *numbers;
 
 	char	 *buffer; /* for a code */
 	uint32	  buffer_bytes;
@@ -310,13 +341,13 @@ read_code_record(Parts *parts, BufFile *file)
 }
 
 /* Go through all rows; the code is left in parts->buffer. */
-typedef void (*RowCallback)(Parts *parts, const SpilledRow *row, uint32 id,
+typedef void (*RowCallback)(Parts *parts, const SpilledRow *row, uint64 number,
 							void *state);
 
 static void
 for_all_rows(Parts *parts, RowCallback callback, void *state)
 {
-	uint32 id = 0;
+	uint64 number = 0;
 
 	for (int i = 0; i < parts->num_spills; i++)
 	{
@@ -327,12 +358,12 @@ for_all_rows(Parts *parts, RowCallback callback, void *state)
 		{
 			CHECK_FOR_INTERRUPTS();
 			read_code(parts, parts->spills[i], row.code_bytes);
-			callback(parts, &row, id++, state);
+			callback(parts, &row, number++, state);
 		}
 	}
-	if (id != parts->num_rows)
-		elog(ERROR, "%u rows were spilled, not " UINT64_FORMAT, id,
-			 parts->num_rows);
+	if (number != parts->num_rows)
+		elog(ERROR, UINT64_FORMAT " rows were spilled, not " UINT64_FORMAT,
+			 number, parts->num_rows);
 }
 
 /* ------------------------------------------------------------------------
@@ -350,14 +381,14 @@ typedef struct SampleState
 
 /* Selection sampling: Knuth, The Art of Computer Programming 2, 3.4.2, S. */
 static void
-sample_row(Parts *parts, const SpilledRow *row, uint32 id, void *state)
+sample_row(Parts *parts, const SpilledRow *row, uint64 number, void *state)
 {
 	SampleState *sample = state;
 	uint32		 left = sample->wanted - sample->count;
 	char		*copy;
 
-	if (pg_prng_uint64_range(&sample->random, 0, parts->num_rows - id - 1) >=
-		left)
+	if (pg_prng_uint64_range(&sample->random, 0,
+							 parts->num_rows - number - 1) >= left)
 		return;
 	copy = palloc(row->code_bytes);
 	memcpy(copy, parts->buffer, row->code_bytes);
@@ -365,24 +396,25 @@ sample_row(Parts *parts, const SpilledRow *row, uint32 id, void *state)
 }
 
 static void
-assign_row(Parts *parts, const SpilledRow *row, uint32 id, void *state)
+assign_row(Parts *parts, const SpilledRow *row, uint64 number, void *state)
 {
-	int		found[COPIES];
+	int		found[PARTS_OF_VECTOR];
 	int		count = hnsw_division_find(&parts->division,
 									   (const HnswCode *) parts->buffer, found,
-									   COPIES);
+									   PARTS_OF_VECTOR);
 	PartRow part_row;
 
 	memset(&part_row, 0, sizeof(part_row));
 	part_row.row = *row;
-	part_row.id = id;
-	part_row.home = found[0];
-	for (int i = 0; i < count; i++)
+	for (int i = 1; i < count; i++)
 	{
-		write_file(parts->rows[found[i]], &part_row, sizeof(part_row));
-		write_file(parts->rows[found[i]], parts->buffer, row->code_bytes);
+		if (found[i] > found[0])
+			part_row.visits.parts[part_row.visits.count++] = found[i];
 	}
-	if (id % 1024 == 1023)
+	parts->num_visits += part_row.visits.count;
+	write_file(parts->rows[found[0]], &part_row, sizeof(part_row));
+	write_file(parts->rows[found[0]], parts->buffer, row->code_bytes);
+	if (number % 1024 == 1023)
 		hnsw_build_count_done(parts->build, 1024);
 }
 
@@ -392,17 +424,19 @@ plan_parts(Parts *parts)
 {
 	HnswBuild *build = parts->build;
 	Size	   limit = build->shared->memory_limit;
-	Size	   fixed = 9 * parts->num_rows;
-	double needed = (double) COPIES * parts->num_rows * parts->element_memory;
-	int	   num_parts = 1;
+	double	   needed = (double) parts->num_rows * parts->element_memory;
+	int		   num_parts = 1;
+	Size	   memory;
 
 	for (;;)
 	{
-		Size files = (Size) FILE_BYTES * (2 * num_parts + 8);
-		Size rest = limit > fixed + files ? limit - fixed - files : 0;
+		Size files = (Size) FILE_BYTES * (3 * num_parts + 8);
 
-		parts->graph_memory = Max(rest, (Size) (MIN_PART_ELEMENTS *
-												parts->element_memory));
+		memory = limit > files ? limit - files : 0;
+		memory = Max(memory, (Size) MIN_PART_ELEMENTS * parts->element_memory);
+		/* elements and guests alike, which have codes and lists, too */
+		parts->graph_memory = memory / (ELEMENTS_PER_GUEST + 1) *
+							  ELEMENTS_PER_GUEST;
 		if (needed <= parts->graph_memory * PART_FILL * num_parts ||
 			num_parts >= MAX_PARTS)
 			break;
@@ -410,6 +444,11 @@ plan_parts(Parts *parts)
 	}
 	/* with less, a sample is of no use */
 	parts->num_parts = Max(1, Min((uint64) num_parts, parts->num_rows / 16));
+
+	parts->guest_bytes = memory / (ELEMENTS_PER_GUEST + 1);
+	parts->num_guests = Max(MIN_GUESTS,
+							Min(parts->guest_bytes / parts->element_memory,
+								MAX_GUESTS));
 }
 
 static void
@@ -423,6 +462,7 @@ divide_rows(Parts *parts)
 	plan_parts(parts);
 	hnsw_build_start_phase(build, HNSW_PHASE_DIVIDE, parts->num_rows);
 	parts->rows = palloc0(sizeof(BufFile *) * parts->num_parts);
+	parts->guests = palloc0(sizeof(BufFile *) * parts->num_parts);
 	parts->second_lists = palloc0(sizeof(BufFile *) * parts->num_parts);
 
 	sample_context = AllocSetContextCreate(parts->context, "hnsw build sample",
@@ -455,85 +495,80 @@ divide_rows(Parts *parts)
  * ------------------------------------------------------------------------
  */
 
-/* Sets of elements that protected edges join: the root of a set. */
+/* Sets of pieces that protected edges join: the root of a set. */
 static uint32
 find_set(Parts *parts, uint32 i)
 {
-	while (parts->sets[i] != i)
+	Piece *pieces = parts->pieces;
+
+	while (pieces[i].set != i)
 	{
-		parts->sets[i] = parts->sets[parts->sets[i]];
-		i = parts->sets[i];
+		pieces[i].set = pieces[pieces[i].set].set;
+		i = pieces[i].set;
 	}
 	return i;
 }
 
-/* Take the protection off an edge. */
-static void
-unprotect(const HnswGraph *graph, HnswElement element, HnswElement target)
+/* The graph in memory is one more piece. */
+static uint32
+add_piece(Parts *parts)
 {
-	HnswGraphList *list = hnsw_graph_list(graph, element, 0);
+	Piece *piece;
 
-	for (int i = 0; i < list->count; i++)
+	if (parts->num_pieces == parts->allocated_pieces)
 	{
-		if (list->edges[i] == (target | HNSW_PROTECTED))
-			list->edges[i] = target;
+		parts->allocated_pieces *= 2;
+		parts->pieces = repalloc_huge(parts->pieces,
+									  sizeof(Piece) * parts->allocated_pieces);
+		parts->bridges = repalloc_huge(parts->bridges,
+									   sizeof(HnswElement) *
+										   parts->allocated_pieces);
 	}
+	piece = &parts->pieces[parts->num_pieces];
+	piece->first = parts->counts.elements;
+	piece->set = parts->num_pieces;
+	return parts->num_pieces++;
 }
 
-/*
- * Each part has a tree of its own.  Together they must be one: an edge of this
- * part stays protected if it joins what was apart so far.
- */
+static int
+count_protected(const HnswGraphList *list)
+{
+	int result = 0;
+
+	for (int i = 0; i < list->count; i++)
+		result += HNSW_EDGE_IS_PROTECTED(list->edges[i]);
+	return result;
+}
+
+/* The elements get the next numbers, neighbours close to each other. */
 static void
-join_tree(Parts *parts)
+number_elements(Parts *parts, HnswElement *order)
 {
 	HnswGraph *graph = &parts->build->graph;
-	uint32	   m = parts->build->index->m;
 
-	for (HnswElement i = 0; i < graph->num_elements; i++)
-	{
-		HnswGraphList *list = hnsw_graph_list(graph, i, 0);
-		uint32		   id = parts->ids[i];
-
-		for (int e = 0; e < list->count; e++)
-		{
-			HnswElement target = HNSW_EDGE_TARGET(list->edges[e]);
-			uint32		target_id = parts->ids[target];
-			uint32		set;
-			uint32		target_set;
-
-			if (!HNSW_EDGE_IS_PROTECTED(list->edges[e]) || target < i)
-				continue;
-			set = find_set(parts, id);
-			target_set = find_set(parts, target_id);
-			if (set != target_set && parts->children[id] < m &&
-				parts->children[target_id] < m)
-			{
-				parts->sets[set] = target_set;
-				parts->children[id]++;
-				parts->children[target_id]++;
-				continue;
-			}
-			list->edges[e] = target;
-			unprotect(graph, target, i);
-		}
-	}
+	hnsw_graph_number(graph, NULL,
+					  parts->build->index->geometry.codes.per_page, order);
+	parts->numbers = MemoryContextAllocHuge(graph->context,
+											sizeof(HnswElement) *
+												graph->num_elements);
+	for (uint32 i = 0; i < graph->num_elements; i++)
+		parts->numbers[order[i]] = parts->counts.elements + i;
 }
 
-/* The list of an element of the graph, by ids. */
+/* A list, whose edges are numbers. */
 static void
-copy_list(Parts *parts, HnswElement element, PartList *copy)
+copy_list(Parts *parts, HnswGraphList *list, HnswElement number,
+		  PartList *copy)
 {
-	const HnswGraph *graph = &parts->build->graph;
-	HnswGraphList	*list = hnsw_graph_list(graph, element, 0);
-	const float *distances = (const float *) (list->edges + parts->capacity);
+	const float *distances = hnsw_graph_distances(&parts->build->graph, list,
+												  0);
 
-	copy->id = parts->ids[element];
+	copy->number = number;
 	copy->count = list->count;
+	copy->selected = list->selected;
 	for (int i = 0; i < list->count; i++)
 	{
-		copy->edges[i].edge = parts->ids[HNSW_EDGE_TARGET(list->edges[i])] |
-							  (list->edges[i] & HNSW_PROTECTED);
+		copy->edges[i].edge = list->edges[i];
 		copy->edges[i].distance = distances[i];
 	}
 }
@@ -582,45 +617,251 @@ emit_code(Parts *parts, HnswElement element, HnswElement number)
 			hnsw_code_source(parts->build->index, number, code).chunks;
 }
 
+/* The element looks for neighbours in parts to come. */
+static void
+emit_guest(Parts *parts, HnswElement element, HnswElement number, int part,
+		   uint32 piece, bool more)
+{
+	const HnswGraph *graph = &parts->build->graph;
+	const HnswCode	*code = hnsw_graph_code(graph, element);
+	const Visits	*visits = &parts->visits[element];
+	Guest			 guest = {0};
+
+	guest.number = number;
+	guest.piece = piece;
+	guest.home = part;
+	guest.code_bytes = hnsw_code_length(graph->coder, code);
+	guest.children = count_protected(hnsw_graph_list(graph, element, 0));
+	for (int i = more ? -1 : 0; i < visits->count; i++)
+	{
+		BufFile *file = parts->guests[i < 0 ? part : visits->parts[i]];
+
+		write_file(file, &guest, sizeof(guest));
+		write_file(file, code, guest.code_bytes);
+	}
+}
+
 /*
- * Write what is to be kept of the linked graph.  The elements that are at home
- * in the part get numbers, neighbours close to each other.
+ * Write what is to be kept of the graph.  more: further pieces of the part
+ * follow.
  */
 static void
-emit_graph(Parts *parts, int part)
+emit_graph(Parts *parts, int part, uint32 piece, const HnswElement *order,
+		   bool more)
 {
-	HnswGraph	 *graph = &parts->build->graph;
-	MemoryContext old_context = MemoryContextSwitchTo(graph->context);
-	HnswElement	 *order = palloc_extended(sizeof(HnswElement) *
-											  graph->num_elements,
-										  MCXT_ALLOC_HUGE);
+	HnswGraph *graph = &parts->build->graph;
 
-	/* one of COPIES elements gets a number here */
-	hnsw_graph_number(graph, NULL,
-					  COPIES * parts->build->index->geometry.codes.per_page,
-					  order);
-	MemoryContextSwitchTo(old_context);
-	join_tree(parts);
 	for (uint32 i = 0; i < graph->num_elements; i++)
 	{
 		HnswElement element = order[i];
+		HnswElement number = parts->counts.elements++;
 
 		CHECK_FOR_INTERRUPTS();
-		copy_list(parts, element, parts->list);
-		if (parts->homes[element] == part)
-		{
-			HnswElement number = parts->counts.elements++;
-
-			parts->numbers[parts->ids[element]] = number;
-			emit_entries(parts, element, number);
-			write_list_record(parts->lists, parts->list);
-			emit_code(parts, element, number);
-		}
-		else
-			write_list_record(parts->second_lists[parts->homes[element]],
-							  parts->list);
+		copy_list(parts, hnsw_graph_list(graph, element, 0), number,
+				  parts->list);
+		write_list_record(parts->lists, parts->list);
+		emit_entries(parts, element, number);
+		emit_code(parts, element, number);
+		emit_guest(parts, element, number, part, piece, more);
 	}
 }
+
+/* ------------------------------------------------------------------------
+ * Guests
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Load guests until there is no room for more or the file ends, and let all
+ * processes find their neighbours.  Returns their number, or -1 if there is no
+ * memory.
+ */
+static int
+link_guests(Parts *parts, BufFile *file, Guest *guests, Guest *next,
+			bool *more)
+{
+	HnswGraph *graph = &parts->build->graph;
+	uint32	   count = 0;
+	Size	   bytes = 0;
+
+	hnsw_graph_clear_guests(graph);
+	while (*more && count < parts->num_guests && bytes < parts->guest_bytes)
+	{
+		CHECK_FOR_INTERRUPTS();
+		read_code(parts, file, next->code_bytes);
+		if (!hnsw_graph_set_guest(graph, count,
+								  (const HnswCode *) parts->buffer,
+								  next->code_bytes))
+			return -1;
+		if (graph->code_bytes == 0)
+			bytes += next->code_bytes;
+		guests[count++] = *next;
+		*more = read_file(file, next, sizeof(Guest));
+	}
+	hnsw_build_link_guests(parts->build, count);
+	return count;
+}
+
+/* Let the guests of a part find their neighbours, which go to a file. */
+static bool
+link_all_guests(Parts *parts, int part, BufFile *found)
+{
+	HnswGraph *graph = &parts->build->graph;
+	BufFile	  *file = parts->guests[part];
+	Guest	  *guests = MemoryContextAlloc(graph->context,
+										   sizeof(Guest) * parts->num_guests);
+	Guest	   next;
+	bool	   more;
+
+	rewind_file(file);
+	more = read_file(file, &next, sizeof(next));
+	while (more)
+	{
+		int count = link_guests(parts, file, guests, &next, &more);
+
+		if (count < 0)
+			return false;
+		for (int i = 0; i < count; i++)
+		{
+			copy_list(parts, hnsw_graph_guest_list(graph, i), guests[i].number,
+					  parts->list);
+			write_file(found, &guests[i], sizeof(Guest));
+			write_list_record(found, parts->list);
+		}
+	}
+	return true;
+}
+
+/* The longest unprotected edge of a run, or -1. */
+static int
+longest_edge(const HnswGraphList *list, const float *distances, int first,
+			 int end)
+{
+	int longest = -1;
+
+	for (int i = first; i < end; i++)
+	{
+		if (!HNSW_EDGE_IS_PROTECTED(list->edges[i]) &&
+			(longest < 0 || distances[i] > distances[longest]))
+			longest = i;
+	}
+	return longest;
+}
+
+/*
+ * Add an edge to a list, whose edges are numbers by now; if it is full, in the
+ * place of a longer one.  A selected edge, which leads to where others do not,
+ * comes before the rest whatever its length.
+ */
+static void
+offer_edge(HnswGraphList *list, float *distances, int capacity, uint32 edge,
+		   float distance, bool selected)
+{
+	int place = list->count;
+
+	if (place < capacity)
+		list->count++;
+	else
+	{
+		place = longest_edge(list, distances, list->selected, capacity);
+		if (place >= 0 && !selected && distance >= distances[place])
+			return;
+		if (place < 0)
+		{
+			place = longest_edge(list, distances, 0, list->selected);
+			if (place < 0 || (!HNSW_EDGE_IS_PROTECTED(edge) &&
+							  (!selected || distance >= distances[place])))
+				return;
+		}
+	}
+	if (selected && place >= list->selected)
+	{
+		list->edges[place] = list->edges[list->selected];
+		distances[place] = distances[list->selected];
+		place = list->selected++;
+	}
+	list->edges[place] = edge;
+	distances[place] = distance;
+}
+
+/*
+ * Each piece has a tree of its own; together they must be one.  Is an edge
+ * between a guest and its host, whose list this is, to join them?
+ */
+static bool
+joins_pieces(Parts *parts, const Guest *guest, const HnswGraphList *list,
+			 uint32 piece)
+{
+	uint32 m = parts->build->index->m;
+	uint32 set = find_set(parts, guest->piece);
+	uint32 children = guest->children;
+
+	if (set == find_set(parts, piece))
+		return false;
+	for (uint32 i = 0; i < parts->num_bridges; i++)
+		children += parts->bridges[i] == guest->number;
+	if (children >= m || count_protected(list) >= m)
+		return false;
+	parts->bridges[parts->num_bridges++] = guest->number;
+	parts->pieces[set].set = find_set(parts, piece);
+	return true;
+}
+
+/* What guests found becomes edges in both directions. */
+static void
+merge_guests(Parts *parts, uint32 piece, BufFile *found)
+{
+	HnswGraph *graph = &parts->build->graph;
+	Guest	   guest;
+
+	rewind_file(found);
+	while (read_file(found, &guest, sizeof(guest)))
+	{
+		PartList *record = parts->list;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!read_list_record(found, record))
+			elog(ERROR, "unexpected end of a temporary file");
+		for (uint32 i = 0; i < record->count; i++)
+		{
+			PartEdge	  *edge = &record->edges[i];
+			HnswElement	   host = edge->edge;
+			HnswGraphList *list = hnsw_graph_list(graph, host, 0);
+			uint32		   protection = 0;
+
+			edge->edge = parts->numbers[host];
+			if (joins_pieces(parts, &guest, list, piece))
+				protection = HNSW_PROTECTED;
+			edge->edge |= protection;
+			offer_edge(list, hnsw_graph_distances(graph, list, 0),
+					   parts->capacity, guest.number | protection,
+					   edge->distance,
+					   i < record->selected || protection != 0);
+		}
+		write_list_record(parts->second_lists[guest.home], record);
+	}
+}
+
+/* From here on edges are numbers in the index. */
+static void
+renumber_lists(Parts *parts)
+{
+	HnswGraph *graph = &parts->build->graph;
+
+	for (HnswElement i = 0; i < graph->num_elements; i++)
+	{
+		HnswGraphList *list = hnsw_graph_list(graph, i, 0);
+
+		for (int e = 0; e < list->count; e++)
+			list->edges[e] = parts->numbers[HNSW_EDGE_TARGET(list->edges[e])] |
+							 (list->edges[e] & HNSW_PROTECTED);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Building parts
+ * ------------------------------------------------------------------------
+ */
 
 /*
  * Load rows of a part until the file ends or memory is full; *more tells which.
@@ -633,10 +874,8 @@ load_part(Parts *parts, BufFile *file, PartRow *row, bool *more)
 	pg_atomic_uint32 *num_elements = &graph->shared->num_elements;
 	uint32			  allocated = 1024;
 
-	parts->ids = MemoryContextAlloc(graph->context,
-									sizeof(uint32) * allocated);
-	parts->homes = MemoryContextAlloc(graph->context,
-									  sizeof(int32) * allocated);
+	parts->visits = MemoryContextAlloc(graph->context,
+									   sizeof(Visits) * allocated);
 	while (*more && !hnsw_graph_is_full(graph))
 	{
 		uint32 element = pg_atomic_read_u32(num_elements);
@@ -651,21 +890,43 @@ load_part(Parts *parts, BufFile *file, PartRow *row, bool *more)
 			if (element == allocated)
 			{
 				allocated *= 2;
-				parts->ids = repalloc_huge(parts->ids,
-										   sizeof(uint32) * allocated);
-				parts->homes = repalloc_huge(parts->homes,
-											 sizeof(int32) * allocated);
+				parts->visits = repalloc_huge(parts->visits,
+											  sizeof(Visits) * allocated);
 			}
-			parts->ids[element] = row->id;
-			parts->homes[element] = row->home;
+			parts->visits[element] = row->visits;
 		}
 		*more = read_file(file, row, sizeof(PartRow));
 	}
 	return true;
 }
 
+/* Link the graph in memory, with the guests of the part. */
+static bool
+build_piece(Parts *parts, int part, bool more)
+{
+	HnswBuild	*build = parts->build;
+	HnswGraph	*graph = &build->graph;
+	uint32		 piece = add_piece(parts);
+	BufFile		*found = BufFileCreateTemp(false);
+	HnswElement *order;
+
+	hnsw_graph_reserve_guests(graph, parts->num_guests);
+	if (!hnsw_build_link_graph(build))
+		return false;
+	order = MemoryContextAllocHuge(graph->context,
+								   sizeof(HnswElement) * graph->num_elements);
+	number_elements(parts, order);
+	if (!link_all_guests(parts, part, found))
+		return false;
+	renumber_lists(parts);
+	merge_guests(parts, piece, found);
+	BufFileClose(found);
+	emit_graph(parts, part, piece, order, more);
+	return true;
+}
+
 /*
- * Link a part, or if it is too large one piece of it after the other.  False
+ * Build a part, or if it is too large one piece of it after the other.  False
  * if there is no memory.
  */
 static bool
@@ -684,13 +945,14 @@ build_part(Parts *parts, int part)
 		if (!hnsw_build_start_graph(build, build->index->m,
 									parts->graph_memory, parts->num_rows) ||
 			!load_part(parts, file, &row, &more) ||
-			!hnsw_build_link_graph(build))
+			!build_piece(parts, part, more))
 			return false;
-		emit_graph(parts, part);
 		hnsw_build_free_graph(build);
 	}
 	BufFileClose(file);
+	BufFileClose(parts->guests[part]);
 	parts->rows[part] = NULL;
+	parts->guests[part] = NULL;
 	return true;
 }
 
@@ -699,26 +961,22 @@ build_parts(Parts *parts)
 {
 	HnswBuild *build = parts->build;
 
-	hnsw_build_start_phase(build, HNSW_PHASE_LINK, COPIES * parts->num_rows);
+	hnsw_build_start_phase(build, HNSW_PHASE_LINK,
+						   parts->num_rows + parts->num_visits);
 	parts->first_numbers = palloc(sizeof(HnswElement) *
 								  (parts->num_parts + 1));
-	parts->numbers = palloc_extended(sizeof(HnswElement) * parts->num_rows,
-									 MCXT_ALLOC_HUGE);
-	parts->sets = palloc_extended(sizeof(uint32) * parts->num_rows,
-								  MCXT_ALLOC_HUGE);
-	parts->children = palloc_extended(parts->num_rows,
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (uint32 i = 0; i < parts->num_rows; i++)
-	{
-		parts->numbers[i] = NO_NUMBER;
-		parts->sets[i] = i;
-	}
+	parts->allocated_pieces = parts->num_parts;
+	parts->pieces = palloc(sizeof(Piece) * parts->allocated_pieces);
+	parts->bridges = palloc(sizeof(HnswElement) * parts->allocated_pieces);
 	parts->entries = BufFileCreateTemp(false);
 	parts->row_entries = BufFileCreateTemp(false);
 	parts->lists = BufFileCreateTemp(false);
 	parts->codes = BufFileCreateTemp(false);
 	for (int i = 0; i < parts->num_parts; i++)
+	{
+		parts->guests[i] = BufFileCreateTemp(false);
 		parts->second_lists[i] = BufFileCreateTemp(false);
+	}
 
 	for (int i = 0; i < parts->num_parts; i++)
 	{
@@ -726,7 +984,10 @@ build_parts(Parts *parts)
 			return false;
 	}
 	parts->first_numbers[parts->num_parts] = parts->counts.elements;
-	pfree(parts->children);
+	ereport(DEBUG1,
+			(errmsg_internal("index \"%s\" has %d parts in %u pieces",
+							 RelationGetRelationName(build->index->rel),
+							 parts->num_parts, parts->num_pieces)));
 	return true;
 }
 
@@ -820,90 +1081,77 @@ write_entries(Parts *parts, BufFile *file, BlockNumber block, BlockNumber end,
 	BufFileClose(file);
 }
 
+/* An edge of one of the lists that are merged. */
+typedef struct RankedEdge
+{
+	PartEdge edge;
+	int		 rank;
+} RankedEdge;
+
 static int
 compare_targets(const void *a, const void *b)
 {
-	uint32 x = HNSW_EDGE_TARGET(((const PartEdge *) a)->edge);
-	uint32 y = HNSW_EDGE_TARGET(((const PartEdge *) b)->edge);
+	uint32 x = HNSW_EDGE_TARGET(((const RankedEdge *) a)->edge.edge);
+	uint32 y = HNSW_EDGE_TARGET(((const RankedEdge *) b)->edge.edge);
 
 	return x < y ? -1 : x > y ? 1 : 0;
 }
 
-/* Protected edges first, then the shortest. */
+/* Protected edges first, then selected ones, then the shortest. */
 static int
 compare_rank(const void *a, const void *b)
 {
-	const PartEdge *x = a;
-	const PartEdge *y = b;
-	int				protected_x = HNSW_EDGE_IS_PROTECTED(x->edge);
-	int				protected_y = HNSW_EDGE_IS_PROTECTED(y->edge);
+	const RankedEdge *x = a;
+	const RankedEdge *y = b;
 
-	if (protected_x != protected_y)
-		return protected_y - protected_x;
-	return x->distance < y->distance ? -1 : x->distance > y->distance ? 1 : 0;
-}
-
-/* Add the edges of a list of ids to edges by number. */
-static uint32
-add_edges(Parts *parts, const PartList *list, HnswElement number,
-		  PartEdge *edges, uint32 count)
-{
-	for (uint32 i = 0; i < list->count; i++)
-	{
-		HnswElement target =
-			parts->numbers[HNSW_EDGE_TARGET(list->edges[i].edge)];
-
-		/* a row whose element was another one in the part it is at home in */
-		if (target == NO_NUMBER || target == number)
-			continue;
-		edges[count].edge = target | (list->edges[i].edge & HNSW_PROTECTED);
-		edges[count++].distance = list->edges[i].distance;
-	}
-	return count;
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return x->edge.distance < y->edge.distance	 ? -1
+		   : x->edge.distance > y->edge.distance ? 1
+												 : 0;
 }
 
 /*
- * An element's list from those it has in the part it is at home in, and in
- * others.  edges: work space.
+ * An element's list, from the one it has in its own part and those it has in
+ * others.  edges: work space, extended as needed.
  */
 static void
-merge_lists(Parts *parts, HnswElement number, const PartList *first,
-			const PartList *others, PartEdge *edges, HnswList *list)
+merge_lists(const Parts *parts, const PartList *first, const PartList *others,
+			RankedEdge **edges, uint32 *allocated, HnswList *list)
 {
-	uint32 count = add_edges(parts, first, number, edges, 0);
-	uint32 kept = 0;
+	uint32 count = 0;
 
-	for (; others != NULL; others = others->next)
-		count = add_edges(parts, others, number, edges, count);
-	qsort(edges, count, sizeof(PartEdge), compare_targets);
+	for (const PartList *from = first; from != NULL;
+		 from = from == first ? others : from->next)
+	{
+		if (count + from->count > *allocated)
+		{
+			*allocated = Max(2 * *allocated, count + from->count);
+			*edges = repalloc(*edges, sizeof(RankedEdge) * *allocated);
+		}
+		for (int i = 0; i < from->count; i++)
+		{
+			RankedEdge *edge = *edges + count + i;
+
+			edge->edge = from->edges[i];
+			edge->rank = HNSW_EDGE_IS_PROTECTED(from->edges[i].edge) ? 0
+						 : i < from->selected						 ? 1
+																	 : 2;
+		}
+		count += from->count;
+	}
+	if (count > parts->capacity)
+	{
+		qsort(*edges, count, sizeof(RankedEdge), compare_rank);
+		count = parts->capacity;
+	}
+	qsort(*edges, count, sizeof(RankedEdge), compare_targets);
+	list->count = count;
 	for (uint32 i = 0; i < count; i++)
-	{
-		if (kept > 0 && HNSW_EDGE_TARGET(edges[i].edge) ==
-							HNSW_EDGE_TARGET(edges[kept - 1].edge))
-			edges[kept - 1].edge |= edges[i].edge & HNSW_PROTECTED;
-		else
-			edges[kept++] = edges[i];
-	}
-	if (kept > parts->capacity)
-	{
-		qsort(edges, kept, sizeof(PartEdge), compare_rank);
-		kept = parts->capacity;
-		qsort(edges, kept, sizeof(PartEdge), compare_targets);
-	}
-	list->count = kept;
-	for (uint32 i = 0; i < kept; i++)
-	{
-		uint32 set;
-
-		list->edges[i] = edges[i].edge;
-		if (!HNSW_EDGE_IS_PROTECTED(edges[i].edge))
-			continue;
-		set = find_set(parts, HNSW_EDGE_TARGET(edges[i].edge));
-		parts->sets[find_set(parts, number)] = set;
-	}
+		list->edges[i] = (*edges)[i].edge.edge;
 }
 
-/* The lists that elements at home in a part have in their second parts. */
+/* The lists that elements of a part have in others. */
 static PartList **
 load_second_lists(Parts *parts, int part)
 {
@@ -916,12 +1164,10 @@ load_second_lists(Parts *parts, int part)
 	rewind_file(file);
 	while (read_list_record(file, parts->list))
 	{
-		HnswElement number = parts->numbers[parts->list->id];
+		HnswElement number = parts->list->number;
 		PartList   *copy;
 
 		CHECK_FOR_INTERRUPTS();
-		if (number == NO_NUMBER)
-			continue;
 		copy = palloc(list_record_bytes(parts->list->count));
 		memcpy(copy, parts->list, list_record_bytes(parts->list->count));
 		copy->next = lists[number - first];
@@ -936,14 +1182,12 @@ write_lists(Parts *parts, BlockNumber block, BlockNumber end)
 {
 	HnswBuild	 *build = parts->build;
 	SlotWriter	  writer;
-	PartEdge	 *edges = palloc(sizeof(PartEdge) * COPIES * parts->capacity);
+	uint32		  allocated = PARTS_OF_VECTOR * parts->capacity;
+	RankedEdge	 *edges = palloc(sizeof(RankedEdge) * allocated);
 	MemoryContext part_context = AllocSetContextCreate(parts->context,
 													   "hnsw build lists",
 													   ALLOCSET_DEFAULT_SIZES);
 
-	/* from here on sets are of numbers */
-	for (HnswElement i = 0; i < parts->counts.elements; i++)
-		parts->sets[i] = i;
 	start_writer(&writer, build, block, HNSW_PAGE_EDGES,
 				 build->index->geometry.list_bytes,
 				 build->index->geometry.lists_per_page);
@@ -960,9 +1204,8 @@ write_lists(Parts *parts, BlockNumber block, BlockNumber end)
 		{
 			if (!read_list_record(parts->lists, parts->list))
 				elog(ERROR, "unexpected end of a temporary file");
-			merge_lists(parts, number, parts->list,
-						second_lists[number - first], edges,
-						(HnswList *) next_slot(&writer));
+			merge_lists(parts, parts->list, second_lists[number - first],
+						&edges, &allocated, (HnswList *) next_slot(&writer));
 		}
 		MemoryContextReset(part_context);
 	}
@@ -1050,11 +1293,11 @@ write_upper_lists(Parts *parts, const HnswExtentLayout *layout, int level)
 
 	for (HnswElement i = 0; i < graph->num_elements; i++)
 	{
-		uint32 slot = hnsw_upper_slot(&index->geometry, layout, parts->ids[i],
-									  level);
-		Buffer buffer = ReadBuffer(index->rel,
-								   layout->uppers +
-									   slot / index->geometry.uppers_per_page);
+		uint32				 slot = hnsw_upper_slot(&index->geometry, layout,
+													parts->numbers[i], level);
+		Buffer				 buffer = ReadBuffer(index->rel,
+												 layout->uppers +
+													 slot / index->geometry.uppers_per_page);
 		const HnswGraphList *from = hnsw_graph_list(graph, i, 0);
 		HnswList			*list;
 
@@ -1065,7 +1308,7 @@ write_upper_lists(Parts *parts, const HnswExtentLayout *layout, int level)
 			index->geometry.upper_bytes);
 		list->count = Min(from->count, index->m);
 		for (int e = 0; e < list->count; e++)
-			list->edges[e] = parts->ids[HNSW_EDGE_TARGET(from->edges[e])];
+			list->edges[e] = parts->numbers[HNSW_EDGE_TARGET(from->edges[e])];
 		MarkBufferDirty(buffer);
 		UnlockReleaseBuffer(buffer);
 	}
@@ -1102,8 +1345,8 @@ build_upper_level(Parts *parts, BufFile *codes, const HnswExtentLayout *layout,
 									parts->counts.elements))
 			return false;
 		graph->shared->is_upper = true;
-		parts->ids = MemoryContextAlloc(graph->context,
-										sizeof(uint32) * allocated);
+		parts->numbers = MemoryContextAlloc(graph->context,
+											sizeof(HnswElement) * allocated);
 		while (more && !hnsw_graph_is_full(graph))
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -1114,10 +1357,11 @@ build_upper_level(Parts *parts, BufFile *codes, const HnswExtentLayout *layout,
 				if (count == allocated)
 				{
 					allocated *= 2;
-					parts->ids = repalloc_huge(parts->ids,
-											   sizeof(uint32) * allocated);
+					parts->numbers = repalloc_huge(parts->numbers,
+												   sizeof(HnswElement) *
+													   allocated);
 				}
-				parts->ids[count] = number;
+				parts->numbers[count] = number;
 				/* its number as the hash: elements are different already */
 				if (!hnsw_graph_add(graph, (const HnswCode *) parts->buffer,
 									code_bytes, count++, &no_row))
@@ -1163,42 +1407,47 @@ build_upper_levels(Parts *parts, BufFile *codes,
 }
 
 /*
- * Protected edges join all elements of a part, so mostly all elements.  What
+ * Protected edges join all elements of a piece, and mostly all pieces.  What
  * they do not join is joined here, by searches.
  */
 static void
-join_sets(Parts *parts, HnswElement entry)
+join_pieces(Parts *parts)
 {
 	HnswIndex	 *index = parts->build->index;
 	HnswNumberSet joined;
-	bool		  has_joined = false;
 	MemoryContext context = AllocSetContextCreate(parts->context,
 												  "hnsw build join",
 												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old_context = MemoryContextSwitchTo(context);
+	MemoryContext old_context;
 
-	for (HnswElement i = 0; i < parts->counts.elements; i++)
+	for (uint32 i = 1; i < parts->num_pieces; i++)
 	{
-		uint32 set = find_set(parts, i);
-		uint32 entry_set = find_set(parts, entry);
+		uint32 set = find_set(parts, 0);
 
 		CHECK_FOR_INTERRUPTS();
-		if (set == entry_set)
+		if (find_set(parts, i) == set)
 			continue;
-		if (!has_joined)
-			hnsw_set_init(&joined, parts->counts.elements);
-		has_joined = true;
-		for (HnswElement j = 0; j < parts->counts.elements; j++)
+		old_context = MemoryContextSwitchTo(context);
+		hnsw_set_init(&joined, parts->counts.elements);
+		for (uint32 j = 0; j < parts->num_pieces; j++)
 		{
-			if (find_set(parts, j) == entry_set)
-				hnsw_set_add(&joined, j);
+			HnswElement end = j + 1 < parts->num_pieces
+								  ? parts->pieces[j + 1].first
+								  : parts->counts.elements;
+
+			if (find_set(parts, j) != set)
+				continue;
+			for (HnswElement number = parts->pieces[j].first; number < end;
+				 number++)
+				hnsw_set_add(&joined, number);
 		}
-		if (!hnsw_attach_element(index, i, &joined))
-			elog(ERROR, "could not join element %u of index \"%s\"", i,
-				 RelationGetRelationName(index->rel));
-		parts->sets[set] = entry_set;
+		if (!hnsw_attach_element(index, parts->pieces[i].first, &joined))
+			elog(ERROR, "could not join element %u of index \"%s\"",
+				 parts->pieces[i].first, RelationGetRelationName(index->rel));
+		parts->pieces[find_set(parts, i)].set = set;
+		MemoryContextSwitchTo(old_context);
+		MemoryContextReset(context);
 	}
-	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
 }
 
@@ -1243,7 +1492,7 @@ write_index(Parts *parts)
 	BufFileClose(upper_codes);
 	hnsw_build_write_metapage(build, &extent, &parts->counts, entry);
 	hnsw_forget_cache(build->index->rel);
-	join_sets(parts, entry.element);
+	join_pieces(parts);
 }
 
 static void
@@ -1262,6 +1511,7 @@ give_up(Parts *parts)
 	for (int i = 0; i < parts->num_parts; i++)
 	{
 		close_file(parts->rows[i]);
+		close_file(parts->guests[i]);
 		close_file(parts->second_lists[i]);
 	}
 	close_file(parts->entries);
