@@ -25,6 +25,9 @@ our @EXPORT = qw(
 	CONTENT
 	get
 	put
+	metapage
+	get_meta
+	put_meta
 	zero_page
 	random_bytes
 	random_anywhere
@@ -37,6 +40,13 @@ our @EXPORT = qw(
 # Numbers at an offset of the file; type as for pack.
 sub get { my ($f, $at, $type) = @_; return unpack($type, substr($f->{bytes}, $at, length pack($type, 0))); }
 sub put { my ($f, $at, $type, @values) = @_; my $b = pack($type, @values); substr($f->{bytes}, $at, length $b) = $b; return; }
+
+# Fields of the metapage, by name: their offsets in what it has, and the types of
+# those that are no 'L'.
+my ($offsets, $types);
+sub metapage { ($offsets, $types) = @_; return; }
+sub get_meta { my ($f, $field) = @_; return get($f, CONTENT + $offsets->{$field}, $types->{$field} // 'L'); }
+sub put_meta { my ($f, $field, $value) = @_; put($f, CONTENT + $offsets->{$field}, $types->{$field} // 'L', $value); return; }
 
 sub zero_page { my ($f, $block) = @_; substr($f->{bytes}, $block * BLOCK, BLOCK) = "\0" x BLOCK; return; }
 sub random_bytes { my ($f, $block) = @_; substr($f->{bytes}, $block * BLOCK + CONTENT, BLOCK - CONTENT) =

@@ -380,10 +380,12 @@ sub crash
 		push @pids, $node->{_pid};
 		$node->kill9;
 		kill 'KILL', @pids;
-		# the server cannot start while one of them is attached to its memory
+		# the server cannot start while one of them, or one that was about to end,
+		# is attached to its memory
 		wait_until(sub { !grep { kill 0, $_ } @pids })
 			or die 'killed processes do not end';
-		$node->start;
+		wait_until(sub { $node->start(fail_ok => 1) })
+			or die 'the server does not start';
 	}
 	elsif ($how eq 'backend')
 	{

@@ -38,8 +38,8 @@ my %meta = (
 	code_kind => 20, metric => 21, entry_point => 32, entry_level => 36, num_extents => 88,
 	refinement_bytes => 92, refinement => 96, refinement_kind => 97, inline_codes => 99);
 
-sub get_meta { my ($f, $field) = @_; return get($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L'); }
-sub put_meta { my ($f, $field, $value) = @_; put($f, CONTENT + $meta{$field}, $field =~ /^(m|ef_construction)$/ ? 'S' : 'L', $value); return; }
+my %bytes = (m => 'S', ef_construction => 'S', map { $_ => 'C' } qw(code_kind metric refinement inline_codes));
+metapage(\%meta, \%bytes);
 
 # supply 0: elements, 1: further rows, 2: chunks; field 0 insert_block, 1 free_head,
 # 2 fresh_block, 3 fresh_end
@@ -171,8 +171,8 @@ my @cases = (
 	[ 'm other', sub { put_meta($_[0], 'm', M + 1) } ],
 	[ 'ef_construction 0', sub { put_meta($_[0], 'ef_construction', 0) }, $FAILS ],
 	[ 'code_bytes', sub { put_meta($_[0], 'code_bytes', 1) }, $FAILS ],
-	[ 'code kind', sub { put($_[0], CONTENT + $meta{code_kind}, 'C', 77) }, $FAILS ],
-	[ 'metric', sub { put($_[0], CONTENT + $meta{metric}, 'C', 77) } ],
+	[ 'code kind', sub { put_meta($_[0], 'code_kind', 77) }, $FAILS ],
+	[ 'metric', sub { put_meta($_[0], 'metric', 77) } ],
 	[ 'extents too many', sub { put_meta($_[0], 'num_extents', 60000) }, $FAILS ],
 	[ 'extents one more', sub { put_meta($_[0], 'num_extents', get_meta($_[0], 'num_extents') + 1) } ],
 	[ 'extents none', sub { put_meta($_[0], 'num_extents', 0) }, $FAILS ],
@@ -240,7 +240,7 @@ my @sparse_cases = (
 	[ 'nothing', sub { } ],
 	[ 'code_bytes', sub { put_meta($_[0], 'code_bytes', 20) }, $FAILS ],
 	[ 'code_bytes of more than a page', sub { put_meta($_[0], 'code_bytes', 9000) }, $FAILS ],
-	[ 'code kind of bits', sub { put($_[0], CONTENT + $meta{code_kind}, 'C', 3) }, $FAILS ],
+	[ 'code kind of bits', sub { put_meta($_[0], 'code_kind', 3) }, $FAILS ],
 	[ 'overflow pages too many', sub { put_extent($_[0], 0, 3, 0xFFFFFFFF) }, $FAILS ],
 	supply_cases(2),
 	(map { array_cases($_) } qw(codes overflow)),
@@ -271,10 +271,10 @@ my @refined_cases = (
 	[ 'nothing', sub { } ],
 	[ 'refinement_bytes', sub { put_meta($_[0], 'refinement_bytes', 20) }, $FAILS ],
 	[ 'refinement_bytes huge', sub { put_meta($_[0], 'refinement_bytes', 0xFFFFFFF0) }, $FAILS ],
-	[ 'no refinement', sub { put($_[0], CONTENT + $meta{refinement}, 'C', 0) }, $FAILS ],
-	[ 'other refinement', sub { put($_[0], CONTENT + $meta{refinement}, 'C', 3 - get($_[0], CONTENT + $meta{refinement}, 'C')) }, $FAILS ],
-	[ 'refinement unknown', sub { put($_[0], CONTENT + $meta{refinement}, 'C', 77) }, $FAILS ],
-	[ 'code kind of 8 bits', sub { put($_[0], CONTENT + $meta{code_kind}, 'C', 1) }, $FAILS ],
+	[ 'no refinement', sub { put_meta($_[0], 'refinement', 0) }, $FAILS ],
+	[ 'other refinement', sub { put_meta($_[0], 'refinement', 3 - get_meta($_[0], 'refinement')) }, $FAILS ],
+	[ 'refinement unknown', sub { put_meta($_[0], 'refinement', 77) }, $FAILS ],
+	[ 'code kind of 8 bits', sub { put_meta($_[0], 'code_kind', 1) }, $FAILS ],
 	array_cases('refinements'),
 	[ 'refinements: NaN', for_all($refinements, sub { put($_[0], $_[1], 'L5', (0x7FC00000) x 5) }) ],
 	[ 'refinements: all ones', for_all($refinements, sub { put($_[0], $_[1], 'L5', (0xFFFFFFFF) x 5) }) ],
@@ -285,8 +285,8 @@ push @refined_cases, [ "random bytes $_", sub { random_anywhere($_[0], 4000) } ]
 my $inline_codes = sub { my ($f) = @_; return map { list_at($f, $_) + INLINE_OFFSET } 0 .. 299 };
 my @inline_cases = (
 	[ 'nothing', sub { } ],
-	[ 'no inline codes', sub { put($_[0], CONTENT + $meta{inline_codes}, 'C', 0) }, $FAILS ],
-	[ 'inline codes of another kind', sub { put($_[0], CONTENT + $meta{inline_codes}, 'C', 2) }, $FAILS ],
+	[ 'no inline codes', sub { put_meta($_[0], 'inline_codes', 0) }, $FAILS ],
+	[ 'inline codes of another kind', sub { put_meta($_[0], 'inline_codes', 2) }, $FAILS ],
 	[ 'm too large for inline codes', sub { put_meta($_[0], 'm', 100) }, $FAILS ],
 	array_cases('lists'),
 	[ 'lists: too long', sub { put($_[0], list_at($_[0], $_), 'S', 65535) foreach 0 .. 99 }, $FAILS ],
@@ -364,7 +364,7 @@ sub check_file
 
 	$f->{code_bytes} = get_meta($f, 'code_bytes');
 	$f->{refinement_bytes} = get_meta($f, 'refinement_bytes');
-	$f->{list_bytes} = get($f, CONTENT + $meta{inline_codes}, 'C') ? INLINE_LIST_BYTES : LIST_BYTES;
+	$f->{list_bytes} = get_meta($f, 'inline_codes') ? INLINE_LIST_BYTES : LIST_BYTES;
 	is(join(' ', get_meta($f, 'magic'), get_meta($f, 'm'), get_meta($f, 'dimensions'), get_meta($f, 'num_extents') > 2 ? 'extents' : ''),
 		join(' ', 0x48565831, M, DIMS, 'extents'), 'the file is as this test expects') if $case == $cases[0];
 	return;

@@ -36,8 +36,8 @@ my %segment = (list => 0, next => 4, depth => 8, next_free => 12, count => 16, d
 my %kinds = (meta => 1, lists => 2, segment => 3, coarse => 4, fine => 5);
 my %bytes = (count => 'S', dead => 'S', state => 'C', code_kind => 'C', metric => 'C', rotated => 'C', coarse => 'C');
 
-sub get_meta { my ($f, $field) = @_; return get($f, CONTENT + $meta{$field}, $bytes{$field} // 'L'); }
-sub put_meta { my ($f, $field, $value) = @_; put($f, CONTENT + $meta{$field}, $bytes{$field} // 'L', $value); return; }
+metapage(\%meta, \%bytes);
+
 sub get_segment { my ($f, $block, $field) = @_; return get($f, $block * BLOCK + CONTENT + $segment{$field}, $bytes{$field} // 'L'); }
 sub put_segment { my ($f, $block, $field, $value) = @_;
 	put($f, $block * BLOCK + CONTENT + $segment{$field}, $bytes{$field} // 'L', $value); return; }
