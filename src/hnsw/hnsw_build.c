@@ -904,8 +904,12 @@ run_task(HnswBuild *build, int task, uint32 first, uint32 end)
 	if (build->team != NULL)
 		parallel_build_start_task(build->team, task);
 	work_on_task(build, task);
+	/* when the graph is freed, the pages that are written show progress */
 	if (build->team != NULL)
-		parallel_build_finish_task(build->team, report_done, build);
+		parallel_build_finish_task(build->team,
+								   task == TASK_FREE_GRAPH ? NULL
+														   : report_done,
+								   build);
 }
 
 void

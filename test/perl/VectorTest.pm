@@ -32,6 +32,7 @@ our @EXPORT = qw(
 	start_load
 	finish_load
 	slow_vacuum
+	meet_vacuum
 	vacuum_phase
 	end_vacuum
 	crash
@@ -329,6 +330,24 @@ sub slow_vacuum
 		or die 'vacuum does not come to the index';
 	return $session if $phase =~ /^cleaning up/;
 	$session->quit;
+	return;
+}
+
+# The same, after SQL that makes the table; then $during is called, and if the
+# vacuum is not at work any longer after that, all is done again, slower.
+sub meet_vacuum
+{
+	my ($node, $table, $sql, $during) = @_;
+
+	foreach my $delay (1, 10, 100)
+	{
+		$node->safe_psql('postgres', $sql);
+		my $session = slow_vacuum($node, $table, $delay) // next;
+
+		$during->();
+		return $session if vacuum_phase($node) ne '';
+		$session->quit;
+	}
 	return;
 }
 

@@ -109,7 +109,7 @@ foreach my $case (@cases)
 			FROM pg_stat_progress_create_index WHERE command = 'CREATE INDEX'});
 
 		$build->{run}->pump_nb;
-		sleep 0.002;
+		sleep 0.01;
 		next if $row eq '';
 		my ($phase, $done, $workers) = split /\|/, $row;
 		my $last = $phases{$phase};
