@@ -126,6 +126,18 @@ add_chunk(BuildArray *array, Size number, Size bytes)
 	return true;
 }
 
+dsm_segment *
+build_segment_attach(dsm_handle handle)
+{
+	dsm_segment *segment = dsm_attach(handle);
+
+	if (segment == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not map dynamic shared memory segment")));
+	return segment;
+}
+
 /* Does the array have the chunk?  Attach to it if so. */
 static bool
 has_chunk(BuildArray *array, Size number)
@@ -138,11 +150,7 @@ has_chunk(BuildArray *array, Size number)
 		array->shared->handles[number] == DSM_HANDLE_INVALID)
 		return false;
 
-	segment = dsm_attach(array->shared->handles[number]);
-	if (segment == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("could not map dynamic shared memory segment")));
+	segment = build_segment_attach(array->shared->handles[number]);
 	array->segments[number] = segment;
 	array->chunks[number] = dsm_segment_address(segment);
 	return true;

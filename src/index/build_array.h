@@ -51,6 +51,9 @@ extern void build_array_init(BuildArray *array, BuildArrayShared *shared,
  */
 extern dsm_segment *build_segment_create(Size bytes);
 
+/* In a worker, one that is there; it is the resource owner's. */
+extern dsm_segment *build_segment_attach(dsm_handle handle);
+
 /* Bytes of a whole chunk. */
 static inline Size
 build_array_chunk_bytes(const BuildArray *array)

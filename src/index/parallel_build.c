@@ -49,7 +49,9 @@ struct ParallelBuildState
 	slock_t			  mutex; /* for all below */
 	ConditionVariable changed;
 	uint32			  tasks_started;
-	int				  task; /* the last one started */
+	int				  task;	  /* the last one started */
+	bool			  closed; /* nobody is to begin it any more */
+	int				  workers_begun;
 	int				  workers_done;
 	double			  heap_rows;
 	bool			  broken_hot_chain;
@@ -180,15 +182,18 @@ parallel_build_start_task(ParallelBuild *build, int task)
 
 	SpinLockAcquire(&state->mutex);
 	state->task = task;
+	state->closed = false;
+	state->workers_begun = 0;
 	state->workers_done = 0;
 	state->tasks_started++;
 	SpinLockRelease(&state->mutex);
 	ConditionVariableBroadcast(&state->changed);
 }
 
-void
-parallel_build_finish_task(ParallelBuild *build, void (*report)(void *),
-						   void			 *report_state)
+/* Wait for all workers, or those that have begun by now. */
+static void
+wait_for_workers(ParallelBuild *build, bool all, void (*report)(void *),
+				 void *report_state)
 {
 	ParallelBuildState *state = build->state;
 
@@ -198,7 +203,9 @@ parallel_build_finish_task(ParallelBuild *build, void (*report)(void *),
 		bool done;
 
 		SpinLockAcquire(&state->mutex);
-		done = state->workers_done == build->participants - 1;
+		state->closed = !all;
+		done = state->workers_done ==
+			   (all ? build->participants - 1 : state->workers_begun);
 		SpinLockRelease(&state->mutex);
 		if (done)
 			break;
@@ -216,6 +223,27 @@ parallel_build_finish_task(ParallelBuild *build, void (*report)(void *),
 }
 
 void
+parallel_build_finish_task(ParallelBuild *build, void (*report)(void *),
+						   void			 *report_state)
+{
+	wait_for_workers(build, true, report, report_state);
+}
+
+void
+parallel_build_close_task(ParallelBuild *build, void (*report)(void *),
+						  void			*report_state)
+{
+	wait_for_workers(build, false, report, report_state);
+}
+
+void
+parallel_build_dismiss(ParallelBuild *build)
+{
+	parallel_build_start_task(build, PARALLEL_BUILD_QUIT);
+	build->dismissed = true;
+}
+
+void
 parallel_build_end(ParallelBuild *build)
 {
 	ParallelContext *context = build->context;
@@ -224,7 +252,8 @@ parallel_build_end(ParallelBuild *build)
 
 	if (context->nworkers_launched > 0)
 	{
-		parallel_build_start_task(build, PARALLEL_BUILD_QUIT);
+		if (!build->dismissed)
+			parallel_build_dismiss(build);
 		WaitForParallelWorkersToFinish(context);
 
 		wal_usage = shm_toc_lookup(context->toc, KEY_WAL_USAGE, false);
@@ -265,7 +294,7 @@ parallel_build_next_task(ParallelBuild *build)
 {
 	ParallelBuildState *state = build->state;
 	bool				done = build->task_in_hand;
-	int					task;
+	int					task = PARALLEL_BUILD_QUIT;
 
 	SpinLockAcquire(&state->mutex);
 	if (done)
@@ -280,8 +309,13 @@ parallel_build_next_task(ParallelBuild *build)
 		bool started;
 
 		SpinLockAcquire(&state->mutex);
-		started = state->tasks_started != build->tasks_seen;
-		task = state->task;
+		started = state->tasks_started != build->tasks_seen && !state->closed;
+		if (started)
+		{
+			state->workers_begun++;
+			build->tasks_seen = state->tasks_started;
+			task = state->task;
+		}
 		SpinLockRelease(&state->mutex);
 		if (started)
 			break;
@@ -290,7 +324,6 @@ parallel_build_next_task(ParallelBuild *build)
 	}
 	ConditionVariableCancelSleep();
 	build->participants = state->participants;
-	build->tasks_seen++;
 	build->task_in_hand = true;
 	return task;
 }

@@ -38,6 +38,7 @@ typedef struct ParallelBuild
 	/* of the leader */
 	ParallelContext *context;
 	Snapshot		 snapshot;
+	bool			 dismissed;
 } ParallelBuild;
 
 /* The task that ends a worker; those of access methods are above. */
@@ -68,6 +69,20 @@ extern bool parallel_build_launch(ParallelBuild *build);
 extern void parallel_build_start_task(ParallelBuild *build, int task);
 extern void parallel_build_finish_task(ParallelBuild *build,
 									   void (*report)(void *), void *state);
+
+/*
+ * The same of a task whose work is all taken when the leader has done its part:
+ * workers that have not begun it by now leave it out, and nobody waits for them
+ * to wake up.
+ */
+extern void parallel_build_close_task(ParallelBuild *build,
+									  void (*report)(void *), void *state);
+
+/*
+ * Tell the workers that there are no more tasks, so that they end while the
+ * leader still has something to do.
+ */
+extern void parallel_build_dismiss(ParallelBuild *build);
 
 /* End the workers, if there are any, and everything else. */
 extern void parallel_build_end(ParallelBuild *build);

@@ -14,6 +14,7 @@
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/sampling.h"
 
 #include "base/compat.h"
 #include "index/coder.h"
@@ -384,6 +385,13 @@ extern bool ivf_rewrite_list(IvfIndex *index, uint32 list, bool split);
  */
 
 /* ivf_train.c */
+
+/* Tasks of the workers of a build. */
+#define IVF_TASK_ENCODE 1
+#define IVF_TASK_TRAIN	2
+#define IVF_TASK_LOAD	3
+#define IVF_TASK_TUNE	4
+
 extern IvfPointKind ivf_point_kind(const IvfCoder *coder);
 
 /* What the participants of a build share when they train together. */
@@ -391,14 +399,11 @@ typedef struct IvfTrainShared
 {
 	dsm_handle		 segment; /* the points, and k-means' memory behind them */
 	Size			 kmeans_offset;
-	uint32			 items; /* of the current step */
-	uint32			 piece; /* taken at once */
+	dsm_handle		 sample; /* what the points are made of */
+	uint32			 items;	 /* of the current step */
+	uint32			 piece;	 /* taken at once */
 	pg_atomic_uint32 next_item;
 } IvfTrainShared;
-
-/* A task of the workers of a build. */
-#define IVF_TASK_TRAIN 1
-#define IVF_TASK_LOAD  2
 
 typedef struct IvfTrainer
 {
@@ -413,8 +418,8 @@ typedef struct IvfTrainer
 
 /*
  * Get memory to train with.  team: that of a build, whose workers then must be
- * ready for IVF_TASK_TRAIN; or NULL, and so is shared.  Without shared memory
- * the team is not used.
+ * ready for IVF_TASK_TRAIN, or NULL.  shared: NULL if this is no build.  Without
+ * shared memory the team is not used.
  */
 extern void ivf_trainer_init(IvfTrainer *trainer, IvfIndex *index,
 							 uint32 max_points, uint32 max_lists,
@@ -439,16 +444,63 @@ typedef struct IvfTrainHelper
 	IvfKmeans	*kmeans;
 } IvfTrainHelper;
 
-extern void ivf_train_help(IvfTrainHelper *helper, IvfTrainShared *shared);
-extern void ivf_train_help_end(IvfTrainHelper *helper);
+extern char *ivf_train_points(IvfTrainHelper	   *helper,
+							  const IvfTrainShared *shared);
+extern void	 ivf_train_help(IvfTrainHelper *helper, IvfTrainShared *shared);
+extern void	 ivf_train_help_end(IvfTrainHelper *helper);
+
+/* ivf_sample.c */
+
+/* A sample of the rows of a table, as the leader has it. */
+typedef struct IvfSample
+{
+	IvfIndex		  *index;
+	MemoryContext	   context;
+	struct varlena	 **values; /* as in the table */
+	uint32			   count;
+	uint32			   target;
+	double			   rows; /* about as many are to be indexed */
+	double			   rows_seen;
+	double			   rows_to_skip;
+	ReservoirStateData reservoir;
+} IvfSample;
+
+extern void ivf_sample_take(IvfSample *sample, IvfIndex *index, Relation heap,
+							IndexInfo *index_info);
+
+/* The encoding for values like these. */
+extern CodeEncoding ivf_sample_encoding(const IvfSample *sample);
+
+/*
+ * Fill in the trainer's points, which has room for them, with its team; returns
+ * how many there are.
+ */
+extern uint32 ivf_sample_points(IvfSample *sample, IvfTrainer *trainer);
+extern void	  ivf_sample_end(IvfSample *sample);
+
+/* A worker's side, IVF_TASK_ENCODE. */
+extern void ivf_sample_help(IvfIndex *index, IvfTrainHelper *helper,
+							IvfTrainShared *shared);
 
 /* ivf_tune.c */
 
+/* What the participants of a build share when they measure together. */
+typedef struct IvfTuneShared
+{
+	dsm_handle		 segment; /* the searches */
+	pg_atomic_uint32 next_search;
+} IvfTuneShared;
+
 /*
  * Measure how far scans must read, and note it in the metapage, unless little has
- * changed since that was done last.  entries: how many there are.
+ * changed since that was done last.  entries: how many there are.  team: that of
+ * a build, or NULL, and so is shared.
  */
-extern void ivf_tune(IvfIndex *index, uint64 entries);
+extern void ivf_tune(IvfIndex *index, uint64 entries, ParallelBuild *team,
+					 IvfTuneShared *shared);
+
+/* A worker's side, IVF_TASK_TUNE. */
+extern void ivf_tune_help(IvfIndex *index, IvfTuneShared *shared);
 
 /*
  * How far that recall takes a scan: lists up to that gap, or if that has not

@@ -2,26 +2,23 @@
  * ivf_build.c
  *		CREATE INDEX and REINDEX.
  *
- * A sample of the table gives the centroids; then each row is appended to its
- * list, in batches, through the same segments that inserts use.  So memory is
- * bounded by the sample and the batch, whatever the size of the table.
+ * A sample of the table (ivf_sample.c) gives the centroids; then each row is
+ * appended to its list, in batches, through the same segments that inserts use.
+ * So memory is bounded by the sample and the batch, whatever the size of the
+ * table.
  *
  * Nobody else sees the index meanwhile, so pages are locked only because the
  * buffer manager wants it, and WAL gets whole pages at the end.
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "access/tableam.h"
 #include "access/xloginsert.h"
 #include "catalog/index.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
-#include "optimizer/plancat.h"
 #include "utils/backend_progress.h"
 #include "utils/memutils.h"
-#include "utils/sampling.h"
 
 #include "base/compat.h"
 #include "index/parallel_build.h"
@@ -31,19 +28,6 @@
 #define PHASE_TRAIN	 2
 #define PHASE_ASSIGN 3
 #define PHASE_LOAD	 4
-
-/* Rows of the sample that decide how vectors are encoded. */
-#define ENCODING_ROWS 256
-
-/* Rows of the sample for each list, and at least. */
-#define SAMPLE_ROWS_PER_LIST 50
-#define MIN_SAMPLE_ROWS		 1000
-
-/*
- * Blocks are chosen such that they have so many times the rows of the sample,
- * since rows of one block are often alike.
- */
-#define SAMPLE_SPREAD 4
 
 /* Lists of less rows are more trouble than they are worth. */
 #define MIN_ROWS_PER_LIST 8
@@ -76,26 +60,11 @@ ivf_build_phase_name(int64 phase)
 	}
 }
 
-/* ------------------------------------------------------------------------
- * The sample
- * ------------------------------------------------------------------------
- */
-typedef struct Sample
-{
-	IvfIndex		  *index;
-	MemoryContext	   context;
-	void			 **values; /* detoasted */
-	uint32			   count;
-	uint32			   target;
-	double			   rows_seen;
-	double			   rows_to_skip;
-	ReservoirStateData reservoir;
-} Sample;
-
 /* What the participants of a build share. */
 typedef struct BuildShared
 {
 	IvfTrainShared	 train;
+	IvfTuneShared	 tune;
 	pg_atomic_uint64 rows; /* indexed */
 } BuildShared;
 
@@ -103,110 +72,8 @@ static void
 init_shared(BuildShared *shared)
 {
 	pg_atomic_init_u32(&shared->train.next_item, 0);
+	pg_atomic_init_u32(&shared->tune.next_search, 0);
 	pg_atomic_init_u64(&shared->rows, 0);
-}
-
-/* A reservoir sample (Vitter's algorithm Z), detoasting only what it takes. */
-static void
-sample_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
-				bool tuple_is_alive, void *state)
-{
-	Sample		 *sample = state;
-	MemoryContext old_context;
-	uint32		  at;
-
-	if (isnull[0])
-		return;
-
-	sample->rows_seen++;
-	if (sample->count < sample->target)
-	{
-		at = sample->count++;
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-									 sample->count);
-	}
-	else
-	{
-		if (sample->rows_to_skip < 0)
-			sample->rows_to_skip = reservoir_get_next_S(&sample->reservoir,
-														sample->rows_seen - 1,
-														sample->target);
-		if (sample->rows_to_skip-- > 0)
-			return;
-		at = (uint32) (sample->target *
-					   sampler_random_fract(&sample->reservoir.randstate));
-		pfree(sample->values[at]);
-	}
-
-	old_context = MemoryContextSwitchTo(sample->context);
-	sample->values[at] = PG_DETOAST_DATUM_COPY(values[0]);
-	MemoryContextSwitchTo(old_context);
-	coder_check_dimensions(&sample->index->coder.fine, sample->values[at]);
-}
-
-/*
- * As reservoir_init_selection_state does, which takes any random numbers, but
- * from a seed.
- */
-static void
-init_reservoir(ReservoirState reservoir, uint32 target, uint32 seed)
-{
-	sampler_random_init_state(seed, &reservoir->randstate);
-	reservoir->W = exp(-log(sampler_random_fract(&reservoir->randstate)) /
-					   target);
-}
-
-/*
- * Take a sample.  Returns an estimate of how many rows are to be indexed.
- */
-static double
-take_sample(Sample *sample, Relation heap, IndexInfo *index_info)
-{
-	IvfIndex   *index = sample->index;
-	BlockNumber blocks = RelationGetNumberOfBlocks(heap);
-	BlockNumber heap_pages;
-	double		heap_rows;
-	double		all_visible;
-	double		wanted;
-	double		sampled_blocks;
-	double		read = 0;
-	Size		value_bytes = index->coder.point_bytes + MAXIMUM_ALIGNOF * 4;
-	Size		memory = (Size) maintenance_work_mem * 1024;
-	BlockSamplerData sampler;
-
-	estimate_rel_size(heap, NULL, &heap_pages, &heap_rows, &all_visible);
-	wanted = (double) ivf_lists_for_rows(index->lists_option, heap_rows) *
-			 SAMPLE_ROWS_PER_LIST;
-	wanted = Max(wanted, MIN_SAMPLE_ROWS);
-	/* the values, and the points that they become */
-	wanted = Min(wanted,
-				 memory / 2 / (value_bytes + index->coder.point_bytes));
-	sample->target = Max(wanted, 1);
-	sample->values = palloc_extended(sizeof(void *) * sample->target,
-									 MCXT_ALLOC_HUGE);
-	init_reservoir(&sample->reservoir, sample->target, (uint32) index->seed);
-	sample->rows_to_skip = -1;
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
-								 sample->target);
-	if (blocks == 0)
-		return 0;
-
-	sampled_blocks = sample->target * SAMPLE_SPREAD /
-					 Max(heap_rows / blocks, 1);
-	sampled_blocks = Min(Max(sampled_blocks, 100), blocks);
-	BlockSampler_Init(&sampler, blocks, (int) sampled_blocks,
-					  (uint32) index->seed);
-	while (BlockSampler_HasMore(&sampler))
-	{
-		BlockNumber block = BlockSampler_Next(&sampler);
-
-		CHECK_FOR_INTERRUPTS();
-		table_index_build_range_scan(heap, index->rel, index_info, false, true,
-									 false, block, 1, sample_callback, sample,
-									 NULL);
-		read++;
-	}
-	return sample->rows_seen * blocks / Max(read, 1);
 }
 
 /*
@@ -218,53 +85,35 @@ static double
 train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info,
 			ParallelBuild *team, BuildShared *shared)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
-												  "ivfflat build sample",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext index_context = MemoryContextSwitchTo(context);
-	VectorOpclass opclass = index->coder.fine.opclass;
-	Sample		  sample = {.index = index, .context = context};
-	double		  rows;
-	uint32		  lists;
-	uint32		  points = 0;
-	IvfTrainer	  trainer;
-	char		 *centroids;
-	CodeEncoding  encoding;
+	IvfSample  sample;
+	double	   rows;
+	uint32	   lists;
+	uint32	   points;
+	IvfTrainer trainer;
 
-	rows = take_sample(&sample, heap, index_info);
+	ivf_sample_take(&sample, index, heap, index_info);
+	rows = sample.rows;
 	build_start_phase(PHASE_TRAIN, 0);
-	encoding = ivf_choose_encoding(&opclass, index->dimensions, index->seed,
-								   (const void *const *) sample.values,
-								   Min(sample.count, ENCODING_ROWS));
-	MemoryContextSwitchTo(index_context);
-	ivf_set_encoding(index, encoding);
-	MemoryContextSwitchTo(context);
+	ivf_set_encoding(index, ivf_sample_encoding(&sample));
 
 	lists = ivf_lists_for_rows(index->lists_option, rows);
 	lists = Min(lists, Max(rows / MIN_ROWS_PER_LIST, 1));
 	lists = Min(lists, sample.count);
 	ivf_trainer_init(&trainer, index, sample.count, lists, team,
 					 &shared->train);
-	for (uint32 i = 0; i < sample.count; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		points += ivf_encode(&index->coder, sample.values[i],
-							 trainer.points +
-								 index->coder.point_bytes * points,
-							 NULL);
-		pfree(sample.values[i]);
-	}
-
+	points = ivf_sample_points(&sample, &trainer);
+	ivf_sample_end(&sample);
 	if (points > 0)
 	{
-		centroids = palloc_extended((Size) index->geometry.code_bytes * lists,
-									MCXT_ALLOC_HUGE);
+		char *centroids = palloc_extended((Size) index->geometry.code_bytes *
+											  lists,
+										  MCXT_ALLOC_HUGE);
+
 		lists = ivf_trainer_run(&trainer, points, lists, centroids);
 		ivf_add_lists(index, centroids, lists);
+		pfree(centroids);
 	}
 	ivf_trainer_end(&trainer);
-	MemoryContextSwitchTo(index_context);
-	MemoryContextDelete(context);
 	return rows;
 }
 
@@ -571,7 +420,7 @@ load_with_workers(ParallelBuild *team, IvfIndex *index)
 {
 	parallel_build_start_task(team, IVF_TASK_LOAD);
 	load_part(team, index);
-	parallel_build_finish_task(team, report_rows, team->shared);
+	parallel_build_close_task(team, report_rows, team->shared);
 	return parallel_build_heap_rows(team);
 }
 
@@ -584,22 +433,35 @@ ivf_build_worker(dsm_segment *segment, shm_toc *toc)
 	ParallelBuild *team = parallel_build_attach(segment, toc);
 	BuildShared	  *shared = team->shared;
 	IvfTrainHelper helper = {0};
+	IvfIndex	  *index = NULL;
 	int			   task;
 
 	while ((task = parallel_build_next_task(team)) != PARALLEL_BUILD_QUIT)
 	{
-		IvfIndex *index;
-
-		if (task == IVF_TASK_TRAIN)
+		/* how vectors are encoded is settled by the first task */
+		if (index == NULL)
 		{
-			ivf_train_help(&helper, &shared->train);
-			continue;
+			index = ivf_open(team->index);
+			index->building = true;
 		}
-		ivf_train_help_end(&helper);
-		/* how vectors are encoded is settled only now */
-		index = ivf_open(team->index);
-		index->building = true;
-		load_part(team, index);
+		switch (task)
+		{
+			case IVF_TASK_ENCODE:
+				ivf_sample_help(index, &helper, &shared->train);
+				break;
+			case IVF_TASK_TRAIN:
+				ivf_train_help(&helper, &shared->train);
+				break;
+			case IVF_TASK_LOAD:
+				ivf_train_help_end(&helper);
+				load_part(team, index);
+				break;
+			case IVF_TASK_TUNE:
+				ivf_tune_help(index, &shared->tune);
+				break;
+			default:
+				elog(ERROR, "unknown task of an ivfflat build: %d", task);
+		}
 	}
 	ivf_train_help_end(&helper);
 	parallel_build_detach(team);
@@ -662,15 +524,18 @@ ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 	else
 		result->heap_tuples = load_alone(index, heap, index_info, shared);
 	result->index_tuples = (double) pg_atomic_read_u64(&shared->rows);
+	ivf_tune(index, (uint64) result->index_tuples, team, &shared->tune);
 	if (team != NULL)
-		parallel_build_end(team);
+		parallel_build_dismiss(team);
 	note_written_entries(index);
-	ivf_tune(index, (uint64) result->index_tuples);
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, PHASE_LOAD);
 	if (RelationNeedsWAL(rel))
 		log_newpage_range(rel, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(rel),
 						  true);
+
+	if (team != NULL)
+		parallel_build_end(team);
 
 	/* what was cached of the empty index is wrong by now */
 	ivf_forget_cache(rel);

@@ -104,7 +104,7 @@ divide_step(void *arg, IvfKmeans *kmeans, uint32 items)
 	pg_atomic_write_u32(&shared->next_item, 0);
 	parallel_build_start_task(trainer->team, IVF_TASK_TRAIN);
 	take_items(kmeans, shared);
-	parallel_build_finish_task(trainer->team, NULL, NULL);
+	parallel_build_close_task(trainer->team, NULL, NULL);
 }
 
 uint32
@@ -149,22 +149,22 @@ ivf_trainer_end(IvfTrainer *trainer)
 		pfree(trainer->points);
 }
 
+char *
+ivf_train_points(IvfTrainHelper *helper, const IvfTrainShared *shared)
+{
+	if (helper->segment == NULL)
+		helper->segment = build_segment_attach(shared->segment);
+	return dsm_segment_address(helper->segment);
+}
+
 void
 ivf_train_help(IvfTrainHelper *helper, IvfTrainShared *shared)
 {
-	if (helper->segment == NULL)
-	{
-		char *points;
+	char *points = ivf_train_points(helper, shared);
 
-		helper->segment = dsm_attach(shared->segment);
-		if (helper->segment == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("could not map dynamic shared memory segment")));
-		points = dsm_segment_address(helper->segment);
+	if (helper->kmeans == NULL)
 		helper->kmeans = ivf_kmeans_attach(points,
 										   points + shared->kmeans_offset);
-	}
 	take_items(helper->kmeans, shared);
 }
 
@@ -174,6 +174,8 @@ ivf_train_help_end(IvfTrainHelper *helper)
 	if (helper->segment == NULL)
 		return;
 	dsm_detach(helper->segment);
-	pfree(helper->kmeans);
+	if (helper->kmeans != NULL)
+		pfree(helper->kmeans);
 	helper->segment = NULL;
+	helper->kmeans = NULL;
 }

@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
+#include "index/build_array.h"
 #include "ivfflat/ivf.h"
 
 /* Entries that are taken as queries, and how often one is looked for. */
@@ -64,13 +65,35 @@ typedef struct Neighbour
 	float gap;
 } Neighbour;
 
+/* A query, and what its search found. */
+typedef struct SampleQuery
+{
+	uint32			segment;
+	uint32			entry;
+	ItemPointerData tid; /* is not its own neighbour */
+	uint32			num_found;
+	float			found_gaps[NEIGHBOURS]; /* of the neighbours' lists */
+	uint32			num_gaps;
+} SampleQuery;
+
+/*
+ * All searches: one piece of memory, which the participants of a build share.
+ * Behind the queries are, for each of them, the gaps of all lists, ascending.
+ */
+typedef struct Searches
+{
+	uint32		num_queries;
+	uint32		max_lists;
+	SampleQuery queries[FLEXIBLE_ARRAY_MEMBER];
+} Searches;
+
 typedef struct Search
 {
 	IvfIndex		*index;
 	CoderQuery		 query;
 	IvfListQuery	 list_query;
 	RabitqQuery		 coarse_query;
-	ItemPointerData	 self;				/* is not its own neighbour */
+	ItemPointerData	 self;
 	Neighbour		 found[NEIGHBOURS]; /* ascending */
 	uint32			 count;
 	VectorCode		*centroid;
@@ -80,15 +103,19 @@ typedef struct Search
 	ItemPointerData *tids;
 } Search;
 
-/* What all searches found. */
-typedef struct Measures
+static inline Size
+searches_bytes(uint32 queries, uint32 lists)
 {
-	float  *found_gaps; /* of all neighbours */
-	uint32	num_found;
-	float **gaps; /* of each query, those of all lists, ascending */
-	uint32 *num_gaps;
-	uint32	num_queries;
-} Measures;
+	return offsetof(Searches, queries) +
+		   queries * (sizeof(SampleQuery) + sizeof(float) * lists);
+}
+
+static inline float *
+query_gaps(const Searches *searches, uint32 query)
+{
+	return (float *) &searches->queries[searches->num_queries] +
+		   (Size) query * searches->max_lists;
+}
 
 /* ------------------------------------------------------------------------
  * One search
@@ -199,21 +226,19 @@ search_list(Search *search, const IvfListRef *list, float gap)
 	return any;
 }
 
-/* Search the lists, and add what was found to the measures. */
+/* Search the lists, and note what was found. */
 static void
-search_lists(Search *search, Measures *measures)
+search_lists(Search *search, SampleQuery *query, float *gaps, uint32 max_lists)
 {
 	IvfRanking ranking;
 	uint32	   useful = 0;
 	uint32	   read = 0;
 	float	   nearest = 0;
-	float	  *gaps;
 
 	ivf_rank_lists(search->index, &search->list_query, &ranking);
-	gaps = palloc_extended(sizeof(float) * Max(ranking.num_lists, 1),
-						   MCXT_ALLOC_HUGE);
 	search->count = 0;
-	while (ranking.num_lists > 0)
+	/* there may be more lists by now */
+	while (ranking.num_lists > 0 && read < max_lists)
 	{
 		IvfListRef list = ivf_next_list(&ranking);
 
@@ -228,14 +253,14 @@ search_lists(Search *search, Measures *measures)
 	pfree(ranking.lists);
 
 	for (uint32 i = 0; i < search->count; i++)
-		measures->found_gaps[measures->num_found++] = search->found[i].gap;
-	measures->gaps[measures->num_queries] = gaps;
-	measures->num_gaps[measures->num_queries++] = read;
+		query->found_gaps[i] = search->found[i].gap;
+	query->num_found = search->count;
+	query->num_gaps = read;
 }
 
 /* A query that is an entry of the index. */
 static void
-search_entry(Search *search, uint32 segment, uint32 entry, Measures *measures)
+search_entry(Search *search, SampleQuery *query, float *gaps, uint32 max_lists)
 {
 	IvfIndex	 *index = search->index;
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
@@ -244,7 +269,8 @@ search_entry(Search *search, uint32 segment, uint32 entry, Measures *measures)
 	MemoryContext old_context = MemoryContextSwitchTo(context);
 	char		 *point = palloc0(index->coder.point_bytes);
 
-	ivf_read_code(index, segment, entry, search->code);
+	search->self = query->tid;
+	ivf_read_code(index, query->segment, query->entry, search->code);
 	ivf_decode(&index->coder, search->code, point);
 	coder_query_init_from_code(&search->query, &index->coder.fine,
 							   search->code);
@@ -257,8 +283,25 @@ search_entry(Search *search, uint32 segment, uint32 entry, Measures *measures)
 		search->coarse_query.epsilon = COARSE_EPSILON;
 	}
 	MemoryContextSwitchTo(old_context);
-	search_lists(search, measures);
+	search_lists(search, query, gaps, max_lists);
 	MemoryContextDelete(context);
+}
+
+/* Do searches while there are any. */
+static void
+work_on_searches(IvfIndex *index, Searches *searches, pg_atomic_uint32 *next)
+{
+	Search search = {.index = index};
+	uint32 number;
+
+	search.centroid = palloc(index->geometry.code_bytes);
+	search.centroid_point = palloc(index->coder.point_bytes);
+	search.block = palloc(Max(index->geometry.block_bytes, 1));
+	search.code = palloc(index->geometry.code_bytes);
+	search.tids = palloc(sizeof(ItemPointerData) * index->geometry.capacity);
+	while ((number = pg_atomic_fetch_add_u32(next, 1)) < searches->num_queries)
+		search_entry(&search, &searches->queries[number],
+					 query_gaps(searches, number), searches->max_lists);
 }
 
 /*
@@ -266,20 +309,40 @@ search_entry(Search *search, uint32 segment, uint32 entry, Measures *measures)
  * none in that place.
  */
 static bool
-choose_entry(Search *search, uint32 segment, uint32 entry)
+choose_entry(IvfIndex *index, SampleQuery *query)
 {
-	Buffer			  buffer = ivf_lock_segment(search->index, segment,
-												BUFFER_LOCK_SHARE);
+	Buffer buffer = ivf_lock_segment(index, query->segment, BUFFER_LOCK_SHARE);
 	const IvfSegment *page = IvfPageGetSegment(BufferGetPage(buffer));
 	bool			  chosen = (page->state == IVF_SEGMENT_OPEN ||
 					page->state == IVF_SEGMENT_CLOSED) &&
-				  entry < page->count &&
-				  ItemPointerIsValid(&page->tids[entry]);
+				  query->entry < page->count &&
+				  ItemPointerIsValid(&page->tids[query->entry]);
 
 	if (chosen)
-		search->self = page->tids[entry];
+		query->tid = page->tids[query->entry];
 	UnlockReleaseBuffer(buffer);
 	return chosen;
+}
+
+/* Choose entries to search for; returns how many. */
+static uint32
+choose_queries(IvfIndex *index, const IvfState *state, SampleQuery *queries)
+{
+	uint32		  count = 0;
+	pg_prng_state prng;
+
+	pg_prng_seed(&prng, index->seed);
+	for (int i = 0; i < QUERIES * TRIES_PER_QUERY && count < QUERIES; i++)
+	{
+		queries[count].segment = pg_prng_uint64_range(&prng, 0,
+													  state->fresh_segment -
+														  1);
+		queries[count].entry = pg_prng_uint64_range(&prng, 0,
+													index->geometry.capacity -
+														1);
+		count += choose_entry(index, &queries[count]);
+	}
+	return count;
 }
 
 /* ------------------------------------------------------------------------
@@ -306,29 +369,44 @@ with_margin(double recall, uint32 queries)
 	return Min(recall + 0.5 * sqrt(recall * (1 - recall) / queries), 1);
 }
 
-static void
-fill_tuning(IvfTuning *tuning, Measures *measures)
+/* False if the searches have found nothing. */
+static bool
+fill_tuning(IvfTuning *tuning, const Searches *searches)
 {
-	qsort(measures->found_gaps, measures->num_found, sizeof(float),
-		  compare_floats);
+	float *gaps = palloc(sizeof(float) * QUERIES * NEIGHBOURS);
+	uint32 num_gaps = 0;
+
+	for (uint32 q = 0; q < searches->num_queries; q++)
+	{
+		const SampleQuery *query = &searches->queries[q];
+
+		memcpy(gaps + num_gaps, query->found_gaps,
+			   sizeof(float) * query->num_found);
+		num_gaps += query->num_found;
+	}
+	if (num_gaps == 0)
+		return false;
+	qsort(gaps, num_gaps, sizeof(float), compare_floats);
 	for (int r = 0; r < IVF_TUNED_RECALLS; r++)
 	{
-		double recall = with_margin(tuned_recalls[r], measures->num_queries);
-		uint32 rank = (uint32) ceil(recall * measures->num_found);
+		double recall = with_margin(tuned_recalls[r], searches->num_queries);
+		uint32 rank = (uint32) ceil(recall * num_gaps);
 		uint64 lists = 0;
 
-		tuning->gaps[r] = measures->found_gaps[Max(rank, 1) - 1];
-		for (uint32 q = 0; q < measures->num_queries; q++)
+		tuning->gaps[r] = gaps[Max(rank, 1) - 1];
+		for (uint32 q = 0; q < searches->num_queries; q++)
 		{
-			uint32 n = 0;
+			const float *of_query = query_gaps(searches, q);
+			uint32		 n = 0;
 
-			while (n < measures->num_gaps[q] &&
-				   measures->gaps[q][n] <= tuning->gaps[r])
+			while (n < searches->queries[q].num_gaps &&
+				   of_query[n] <= tuning->gaps[r])
 				n++;
 			lists += n;
 		}
-		tuning->probes[r] = (double) lists / measures->num_queries;
+		tuning->probes[r] = (double) lists / searches->num_queries;
 	}
+	return true;
 }
 
 static void
@@ -344,42 +422,51 @@ write_tuning(IvfIndex *index, const IvfTuning *tuning)
 }
 
 static void
-measure(IvfIndex *index, const IvfState *state, uint64 entries)
+measure(IvfIndex *index, const IvfState *state, uint64 entries,
+		ParallelBuild *team, IvfTuneShared *shared)
 {
-	Measures	  measures = {0};
-	Search		  search = {.index = index};
-	IvfTuning	  tuning = {.entries = entries, .lists = state->num_lists};
-	pg_prng_state prng;
+	IvfTuning		 tuning = {.entries = entries, .lists = state->num_lists};
+	SampleQuery		*queries = palloc0(sizeof(SampleQuery) * QUERIES);
+	uint32			 num_queries = choose_queries(index, state, queries);
+	Size			 bytes = searches_bytes(num_queries, state->num_lists);
+	dsm_segment		*segment = NULL;
+	Searches		*searches;
+	pg_atomic_uint32 next_alone;
 
-	measures.found_gaps = palloc(sizeof(float) * QUERIES * NEIGHBOURS);
-	measures.gaps = palloc(sizeof(float *) * QUERIES);
-	measures.num_gaps = palloc(sizeof(uint32) * QUERIES);
-	search.centroid = palloc(index->geometry.code_bytes);
-	search.centroid_point = palloc(index->coder.point_bytes);
-	search.block = palloc(Max(index->geometry.block_bytes, 1));
-	search.code = palloc(index->geometry.code_bytes);
-	search.tids = palloc(sizeof(ItemPointerData) * index->geometry.capacity);
-
-	pg_prng_seed(&prng, index->seed);
-	for (int i = 0;
-		 i < QUERIES * TRIES_PER_QUERY && measures.num_queries < QUERIES; i++)
-	{
-		uint32 segment = pg_prng_uint64_range(&prng, 0,
-											  state->fresh_segment - 1);
-		uint32 entry = pg_prng_uint64_range(&prng, 0,
-											index->geometry.capacity - 1);
-
-		if (choose_entry(&search, segment, entry))
-			search_entry(&search, segment, entry, &measures);
-	}
-	if (measures.num_queries < MIN_QUERIES || measures.num_found == 0)
+	if (num_queries < MIN_QUERIES)
 		return;
-	fill_tuning(&tuning, &measures);
-	write_tuning(index, &tuning);
+	if (team != NULL)
+		segment = build_segment_create(bytes);
+	if (segment != NULL)
+		searches = dsm_segment_address(segment);
+	else
+		searches = palloc_extended(bytes, MCXT_ALLOC_HUGE);
+	searches->num_queries = num_queries;
+	searches->max_lists = state->num_lists;
+	memcpy(searches->queries, queries, sizeof(SampleQuery) * num_queries);
+
+	if (segment != NULL)
+	{
+		shared->segment = dsm_segment_handle(segment);
+		pg_atomic_write_u32(&shared->next_search, 0);
+		parallel_build_start_task(team, IVF_TASK_TUNE);
+		work_on_searches(index, searches, &shared->next_search);
+		parallel_build_close_task(team, NULL, NULL);
+	}
+	else
+	{
+		pg_atomic_init_u32(&next_alone, 0);
+		work_on_searches(index, searches, &next_alone);
+	}
+	if (fill_tuning(&tuning, searches))
+		write_tuning(index, &tuning);
+	if (segment != NULL)
+		dsm_detach(segment);
 }
 
 void
-ivf_tune(IvfIndex *index, uint64 entries)
+ivf_tune(IvfIndex *index, uint64 entries, ParallelBuild *team,
+		 IvfTuneShared *shared)
 {
 	MemoryContext context;
 	MemoryContext old_context;
@@ -396,9 +483,19 @@ ivf_tune(IvfIndex *index, uint64 entries)
 	context = AllocSetContextCreate(CurrentMemoryContext, "ivfflat tuning",
 									ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(context);
-	measure(index, &state, entries);
+	measure(index, &state, entries, team, shared);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
+}
+
+void
+ivf_tune_help(IvfIndex *index, IvfTuneShared *shared)
+{
+	dsm_segment *segment = build_segment_attach(shared->segment);
+
+	work_on_searches(index, dsm_segment_address(segment),
+					 &shared->next_search);
+	dsm_detach(segment);
 }
 
 /* ------------------------------------------------------------------------

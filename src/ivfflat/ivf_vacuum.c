@@ -289,7 +289,7 @@ ivf_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 								   cleanup.lists[i].dead;
 	stats->estimated_count = false;
 	rewrite_lists(&cleanup);
-	ivf_tune(cleanup.index, (uint64) stats->num_index_tuples);
+	ivf_tune(cleanup.index, (uint64) stats->num_index_tuples, NULL, NULL);
 	stats->num_pages = RelationGetNumberOfBlocks(info->index);
 
 	MemoryContextSwitchTo(old_context);
