@@ -32,6 +32,15 @@ typedef struct FloatRange
 	float max;
 } FloatRange;
 
+/* What code_errors_f32_u8 learns about codes. */
+typedef struct CodeErrors
+{
+	uint32 sum;
+	uint32 sum_squares;
+	double error_l1;
+	double error_l2sq;
+} CodeErrors;
+
 /*
  * What quantize_f32_u8 learns about the codes it wrote; errors in units of a
  * step, with u[i] = (x[i] - offset) * inverse_step.
@@ -250,6 +259,20 @@ typedef struct DistanceKernels
 
 	/* out[i] = x[i] * factor in double, then rounded; out may be x */
 	void (*scale_f32)(const float *x, double factor, float *out, uint32 dim);
+
+	/*
+	 * Is each x[i] - origin within `allowed` of a multiple of step?  per_step:
+	 * 1 / step.  All finite; at most 2^51 steps.
+	 */
+	bool (*on_grid_f32)(const float *x, float origin, double step,
+						double per_step, double allowed, uint32 dim);
+
+	/*
+	 * What codes have lost: sums over x[i] - offset - step * code[i], in double.
+	 * dim <= 32768.  Of both, x is aligned as floats are.
+	 */
+	CodeErrors (*code_errors_f32_u8)(const float *x, const uint8 *code,
+									 double offset, double step, uint32 dim);
 
 	/*
 	 * Codes of 4 bits for LOOKUP_ENTRIES entries at once: each group of 16

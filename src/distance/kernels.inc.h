@@ -35,6 +35,7 @@
  */
 
 #include <float.h>
+#include <math.h>
 
 /*
  * Run STEP(k, i) for vectors that start at value i, k = 0..3 in turn, and
@@ -785,6 +786,65 @@ range_f32(const float *x, uint32 dim)
 	return range;
 }
 
+static bool
+on_grid_f32(const float *restrict x, float origin, double step,
+			double per_step, double allowed, uint32 dim)
+{
+	const double round_bias = 0x1.8p52; /* adding it rounds to an integer */
+	uint64		off = 0;
+
+	for (uint32 i = 0; i < dim; i++)
+	{
+		double		distance = (double) x[i] - origin;
+		double		nearest = (distance * per_step + round_bias) - round_bias;
+
+		off += fabs(distance - nearest * step) > allowed;
+	}
+	return off == 0;
+}
+
+/* Sums in as many lanes as that, in which compilers see vectors. */
+#define ERROR_LANES 8
+
+static CodeErrors
+code_errors_f32_u8(const float *restrict x, const uint8 *restrict code,
+				   double offset, double step, uint32 dim)
+{
+	CodeErrors	errors = {0, 0, 0, 0};
+	double		l1[ERROR_LANES] = {0};
+	double		l2sq[ERROR_LANES] = {0};
+	uint32		whole = dim - dim % ERROR_LANES;
+
+	for (uint32 i = 0; i < whole; i += ERROR_LANES)
+	{
+		for (uint32 lane = 0; lane < ERROR_LANES; lane++)
+		{
+			double		lost = (x[i + lane] - offset) - step * code[i + lane];
+
+			l1[lane] += fabs(lost);
+			l2sq[lane] += lost * lost;
+		}
+	}
+	for (uint32 i = whole; i < dim; i++)
+	{
+		double		lost = (x[i] - offset) - step * code[i];
+
+		l1[0] += fabs(lost);
+		l2sq[0] += lost * lost;
+	}
+	for (uint32 i = 0; i < dim; i++)
+	{
+		errors.sum += code[i];
+		errors.sum_squares += (uint32) code[i] * code[i];
+	}
+	for (uint32 lane = 0; lane < ERROR_LANES; lane++)
+	{
+		errors.error_l1 += l1[lane];
+		errors.error_l2sq += l2sq[lane];
+	}
+	return errors;
+}
+
 static QuantizeSums
 quantize_f32_u8(const float *x, float offset, float inverse_step,
 				uint8 *code, uint32 dim)
@@ -1453,6 +1513,8 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.levels_f32_i16 = levels_f32_i16, \
 	.square_f32 = square_f32, \
 	.scale_f32 = scale_f32, \
+	.on_grid_f32 = on_grid_f32, \
+	.code_errors_f32_u8 = code_errors_f32_u8, \
 	.lookup_u4 = lookup_u4, \
 	.rest_f32 = rest_f32, \
 	.subset_sums_f32 = subset_sums_f32, \

@@ -110,6 +110,9 @@ inner_product(uint32 dim, LevelSums a, LevelSums b, double dot)
 		   b.offset * a.step * a.sum + a.step * b.step * dot;
 }
 
+/* Values that are looked at together. */
+#define GRID_BLOCK 64
+
 /*
  * find_grid -- the step of the even grid, of at most max_levels steps from min
  * to max, that holds all values up to their float rounding (or less, where the
@@ -118,7 +121,8 @@ inner_product(uint32 dim, LevelSums a, LevelSums b, double dot)
  *
  * The step is the greatest common divisor of the values' distances from min,
  * by Euclid's algorithm.  It must divide the range, which keeps errors from
- * adding up.  Values off any such grid show themselves after the first few.
+ * adding up.  Values off any such grid show themselves after the first few,
+ * and those on one have found it by then.
  */
 static double
 find_grid(const float *x, uint32 dim, FloatRange values, uint32 max_levels)
@@ -136,29 +140,37 @@ find_grid(const float *x, uint32 dim, FloatRange values, uint32 max_levels)
 	if (range == 0)
 		return 0;
 
-	for (uint32 i = 0; i < dim; i++)
+	for (uint32 first = 0; first < dim; first += GRID_BLOCK)
 	{
-		double distance = (double) x[i] - values.min;
-		double nearest = (distance * per_step + round_bias) - round_bias;
-		double rest = fabs(distance - nearest * step);
+		uint32 count = Min(dim - first, GRID_BLOCK);
 
-		if (rest <= rounding)
+		if (distance_kernels->on_grid_f32(x + first, values.min, step,
+										  per_step, rounding, count))
 			continue;
-		while (rest > negligible)
+		for (uint32 i = first; i < first + count; i++)
 		{
-			double next = fabs(step - rest * rint(step / rest));
+			double distance = (double) x[i] - values.min;
+			double nearest = (distance * per_step + round_bias) - round_bias;
+			double rest = fabs(distance - nearest * step);
 
-			step = rest;
-			rest = next;
+			if (rest <= rounding)
+				continue;
+			while (rest > negligible)
+			{
+				double next = fabs(step - rest * rint(step / rest));
+
+				step = rest;
+				rest = next;
+			}
+
+			levels = rint(range / step);
+			if (levels > max_levels)
+				return 0;
+			step = range / levels;
+			per_step = levels / range;
+			if (fabs(distance - rint(distance * per_step) * step) > rounding)
+				return 0;
 		}
-
-		levels = rint(range / step);
-		if (levels > max_levels)
-			return 0;
-		step = range / levels;
-		per_step = levels / range;
-		if (fabs(distance - rint(distance * per_step) * step) > rounding)
-			return 0;
 	}
 
 	return step;
@@ -168,29 +180,16 @@ find_grid(const float *x, uint32 dim, FloatRange values, uint32 max_levels)
 static void
 measure_code(Sq8Metric metric, const float *x, uint32 dim, Sq8Code *code)
 {
-	double offset = code->offset;
-	double step = code->step;
-	double error_l1 = 0;
-	double error_l2sq = 0;
-	uint32 sum = 0;
-	uint32 sum_squares = 0;
-	double error;
-
-	for (uint32 i = 0; i < dim; i++)
-	{
-		uint32 level = code->code[i];
-		double lost = (x[i] - offset) - step * level;
-
-		sum += level;
-		sum_squares += level * level;
-		error_l1 += fabs(lost);
-		error_l2sq += lost * lost;
-	}
+	CodeErrors errors = distance_kernels->code_errors_f32_u8(x, code->code,
+															 code->offset,
+															 code->step, dim);
+	double	   error;
 
 	/* 32768 additions in double, each with an error of 2^-53 */
-	error = (metric == SQ8_L1 ? error_l1 : sqrt(error_l2sq)) * (1 + 0x1p-36);
-	code->sum = sum;
-	code->sum_squares = sum_squares;
+	error = (metric == SQ8_L1 ? errors.error_l1 : sqrt(errors.error_l2sq)) *
+			(1 + 0x1p-36);
+	code->sum = errors.sum;
+	code->sum_squares = errors.sum_squares;
 	code->residual = Min(round_up(error), FLT_MAX);
 }
 

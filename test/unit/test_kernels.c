@@ -397,13 +397,67 @@ check_range(uint32 dim, int shift)
 	buffer_free(buffer);
 }
 
+/* Floats on a grid, one of them off it, and codes that lose something. */
+static void
+check_grid(uint32 dim)
+{
+	Buffer	   buffer = buffer_create(dim * sizeof(float), 0);
+	Buffer	   codes = buffer_create(dim, 0);
+	float	  *x = buffer.array;
+	uint8	  *code = codes.array;
+	uint32	   at = (uint32) random_bits() % dim;
+	uint32	   sum = 0;
+	uint32	   sum_squares = 0;
+	double	   l1 = 0;
+	double	   l2sq = 0;
+	CodeErrors errors;
+
+	for (uint32 i = 0; i < dim; i++)
+	{
+		code[i] = (uint8) random_bits();
+		x[i] = -3.5f + 0.25f * code[i];
+	}
+	CHECK(distance_kernels->on_grid_f32(x, -3.5f, 0.25, 4, 1e-6, dim),
+		  "on_grid_f32 of a grid, dim %u", dim);
+	x[at] += 0.125f;
+	CHECK(!distance_kernels->on_grid_f32(x, -3.5f, 0.25, 4, 0.1, dim),
+		  "on_grid_f32 with %u of %u off the grid", at, dim);
+	CHECK(distance_kernels->on_grid_f32(x, -3.5f, 0.25, 4, 0.2, dim),
+		  "on_grid_f32 with %u of %u not far off the grid", at, dim);
+
+	for (uint32 i = 0; i < dim; i++)
+	{
+		double lost;
+
+		x[i] += 0.1f * (float) random_normal();
+		lost = x[i] - (-3.5 + 0.25 * code[i]);
+		sum += code[i];
+		sum_squares += code[i] * code[i];
+		l1 += fabs(lost);
+		l2sq += lost * lost;
+	}
+	errors = distance_kernels->code_errors_f32_u8(x, code, -3.5, 0.25, dim);
+	check_close("code_errors_f32_u8 sum", dim, errors.sum, sum, 0);
+	check_close("code_errors_f32_u8 squares", dim, errors.sum_squares,
+				sum_squares, 0);
+	check_close("code_errors_f32_u8 l1", dim, errors.error_l1, l1, l1 * 1e-12);
+	check_close("code_errors_f32_u8 l2sq", dim, errors.error_l2sq, l2sq,
+				l2sq * 1e-12);
+	buffer_free(buffer);
+	buffer_free(codes);
+}
+
 static void
 test_range(void)
 {
 	for (uint32 dim = 1; dim <= 300; dim++)
 		check_range(dim, dim % 4);
+	check_grid(dim);
 	for (int i = 0; i < (int) lengthof(large_dims); i++)
+	{
 		check_range(large_dims[i], i % 8);
+		check_grid(large_dims[i]);
+	}
 }
 
 static void
