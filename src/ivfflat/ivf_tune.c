@@ -100,7 +100,8 @@ typedef struct Search
 	char			*centroid_point;
 	char			*block;
 	VectorCode		*code;
-	ItemPointerData *tids;
+	ItemPointerData *tids;	 /* of a segment */
+	float			*bounds; /* the same, from coarse codes */
 } Search;
 
 static inline Size
@@ -155,19 +156,26 @@ static uint32
 search_segment(Search *search, const IvfListRef *list, uint32 number,
 			   float gap, uint32 *depth, bool *any)
 {
-	IvfIndex *index = search->index;
-	Buffer	  buffer = ivf_lock_segment(index, number, BUFFER_LOCK_SHARE);
-	const IvfSegment *segment = IvfPageGetSegment(BufferGetPage(buffer));
+	IvfIndex		  *index = search->index;
+	const IvfGeometry *geometry = &index->geometry;
+	Buffer buffer = ivf_lock_segment(index, number, BUFFER_LOCK_SHARE);
+	Page   page = BufferGetPage(buffer);
+	const IvfSegment *segment = IvfPageGetSegment(page);
 	uint32			  count = segment->count;
 	uint32			  next = segment->next;
-	bool ours = IvfPageGetHeader(BufferGetPage(buffer))->version ==
-					list->version &&
+	bool ours = IvfPageGetHeader(page)->version == list->version &&
 				segment->list == list->list;
 	uint32 expected = *depth;
-	float  bounds[IVF_BLOCK_ENTRIES];
 
 	*depth = segment->depth;
 	memcpy(search->tids, segment->tids, sizeof(ItemPointerData) * count);
+	for (uint32 first = 0; ours && index->coder.coarse &&
+						   geometry->coarse_pages == 0 && first < count;
+		 first += IVF_BLOCK_ENTRIES)
+		rabitq_score(&search->coarse_query,
+					 IvfPageGetContents(page) + geometry->coarse_offset +
+						 first / IVF_BLOCK_ENTRIES * geometry->block_bytes,
+					 NULL, search->bounds + first);
 	UnlockReleaseBuffer(buffer);
 	if (!ours)
 		return IVF_NONE;
@@ -177,18 +185,19 @@ search_segment(Search *search, const IvfListRef *list, uint32 number,
 
 	for (uint32 entry = 0; entry < count; entry++)
 	{
-		uint32 lane = entry % IVF_BLOCK_ENTRIES;
-		float  distance;
-		float  error;
+		float distance;
+		float error;
 
-		if (index->coder.coarse && lane == 0)
+		if (geometry->coarse_pages > 0 && entry % IVF_BLOCK_ENTRIES == 0)
 		{
 			if (!ivf_copy_block(index, number, list->version,
 								entry / IVF_BLOCK_ENTRIES, search->block))
 				return IVF_NONE;
-			rabitq_score(&search->coarse_query, search->block, NULL, bounds);
+			rabitq_score(&search->coarse_query, search->block, NULL,
+						 search->bounds + entry);
 		}
-		if ((index->coder.coarse && bounds[lane] >= farthest(search)) ||
+		if ((index->coder.coarse &&
+			 search->bounds[entry] >= farthest(search)) ||
 			!ItemPointerIsValid(&search->tids[entry]) ||
 			ItemPointerEquals(&search->tids[entry], &search->self))
 			continue;
@@ -299,6 +308,7 @@ work_on_searches(IvfIndex *index, Searches *searches, pg_atomic_uint32 *next)
 	search.block = palloc(Max(index->geometry.block_bytes, 1));
 	search.code = palloc(index->geometry.code_bytes);
 	search.tids = palloc(sizeof(ItemPointerData) * index->geometry.capacity);
+	search.bounds = palloc(sizeof(float) * index->geometry.capacity);
 	while ((number = pg_atomic_fetch_add_u32(next, 1)) < searches->num_queries)
 		search_entry(&search, &searches->queries[number],
 					 query_gaps(searches, number), searches->max_lists);

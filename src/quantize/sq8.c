@@ -111,7 +111,7 @@ inner_product(uint32 dim, LevelSums a, LevelSums b, double dot)
 }
 
 /* Values that are looked at together. */
-#define GRID_BLOCK 64
+#define GRID_BLOCK 16
 
 /*
  * find_grid -- the step of the even grid, of at most max_levels steps from min
