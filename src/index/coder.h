@@ -255,7 +255,8 @@ coder_query_distance(const CoderQuery *query, const VectorCode *code,
 				*error = sq8_likely_error(&query->sq8, (const Sq8Code *) code,
 										  distance, query->deviations);
 			else
-				*error = sq8_error_bound(&query->sq8, (const Sq8Code *) code);
+				*error = sq8_error_bound(&query->sq8, (const Sq8Code *) code,
+										 distance);
 			return distance;
 		case CODE_FLOAT:
 			distance = coder_float_distance(coder, query->floats,

@@ -26,6 +26,9 @@
 #define FLOAT_UNIT 0x1p-24	/* relative error of one float operation */
 #define FLOAT_TINY 0x1p-149 /* absolute error of one near zero */
 
+/* A bit more than sqrt(2 * FLOAT_TINY), which is 0x1p-74. */
+#define ROOT_2_TINY 0x1.01p-74
+
 /*
  * Within these magnitudes float arithmetic on values, steps and their inverses
  * neither overflows nor gets denormal; beyond, encoding takes the slow path.
@@ -40,10 +43,26 @@ typedef struct LevelSums
 	double step;
 	double sum;
 	double sum_squares;
+	double step_sum;	 /* step * sum */
+	double step_squares; /* step^2 * sum_squares */
 } LevelSums;
 
+/* The least float above one that is finite and not negative. */
+static inline float
+next_float(float x)
+{
+	union
+	{
+		float  value;
+		uint32 bits;
+	} number = {x};
+
+	number.bits++;
+	return number.value;
+}
+
 /* Smallest float >= value, for value >= 0. */
-static float
+static inline float
 round_up(double value)
 {
 	float rounded;
@@ -51,10 +70,10 @@ round_up(double value)
 	if (!(value <= FLT_MAX))
 		return INFINITY;
 	rounded = (float) value;
-	return (double) rounded < value ? nextafterf(rounded, INFINITY) : rounded;
+	return (double) rounded < value ? next_float(rounded) : rounded;
 }
 
-static float
+static inline float
 clamp_to_float(double value)
 {
 	if (value < -FLT_MAX)
@@ -73,41 +92,43 @@ sum_rounding(uint32 n)
 	return (n / 16 + 12) * FLOAT_UNIT;
 }
 
-static LevelSums
+static inline LevelSums
 query_sums(const Sq8Query *query)
 {
-	LevelSums sums = {query->offset, query->step, query->sum,
-					  query->sum_squares};
+	LevelSums sums = {query->offset,   query->step,
+					  query->sum,	   query->sum_squares,
+					  query->step_sum, query->step_squares};
 
 	return sums;
 }
 
-static LevelSums
+static inline LevelSums
 code_sums(const Sq8Code *code)
 {
-	LevelSums sums = {code->offset, code->step, code->sum, code->sum_squares};
+	double	  step = code->step;
+	LevelSums sums = {code->offset,		step,
+					  code->sum,		code->sum_squares,
+					  step * code->sum, step * step * code->sum_squares};
 
 	return sums;
 }
 
-static double
+static inline double
 l2_distance(uint32 dim, LevelSums a, LevelSums b, double dot)
 {
 	double offset = a.offset - b.offset;
 	double square = dim * offset * offset +
-					2 * offset * (a.step * a.sum - b.step * b.sum) +
-					a.step * a.step * a.sum_squares +
-					b.step * b.step * b.sum_squares -
-					2 * a.step * b.step * dot;
+					2 * offset * (a.step_sum - b.step_sum) + a.step_squares +
+					b.step_squares - 2 * a.step * b.step * dot;
 
 	return square > 0 ? sqrt(square) : 0;
 }
 
-static double
+static inline double
 inner_product(uint32 dim, LevelSums a, LevelSums b, double dot)
 {
-	return dim * a.offset * b.offset + a.offset * b.step * b.sum +
-		   b.offset * a.step * a.sum + a.step * b.step * dot;
+	return dim * a.offset * b.offset + a.offset * b.step_sum +
+		   b.offset * a.step_sum + a.step * b.step * dot;
 }
 
 /* Values that are looked at together. */
@@ -290,6 +311,8 @@ sq8_prepare_query(Sq8Metric metric, const float *x, uint32 dim, int16 *levels,
 	memset(query, 0, sizeof(*query));
 	query->metric = metric;
 	query->dim = dim;
+	query->root_dim = sqrt(dim);
+	query->rounding = sum_rounding(dim);
 
 	if (metric == SQ8_L1)
 	{
@@ -315,6 +338,8 @@ sq8_prepare_query(Sq8Metric metric, const float *x, uint32 dim, int16 *levels,
 	query->sum_squares = sums.sum_squares;
 	query->norm = sqrt(sums.norm_squared) * (1 + 0x1p-36);
 	query->residual = sqrt(sums.error_squared) * (1 + 0x1p-36);
+	query->step_sum = query->step * query->sum;
+	query->step_squares = query->step * query->step * query->sum_squares;
 	query->levels = levels;
 }
 
@@ -401,37 +426,39 @@ centered_norm(uint32 dim, LevelSums side)
 	return side.step * sqrt(Max(square, 0) + 0x1p-50 * side.sum_squares);
 }
 
-static double
-l2_error_bound(const Sq8Query *query, const Sq8Code *code)
+/*
+ * What rounding may have done to the estimate of an L2 distance, but for the
+ * conversion to float, and to the float32 kernel's result where it is near zero.
+ *
+ * The estimate's square is a sum of terms which may cancel: below 3 * terms in
+ * all, with errors of 2^-50 of that.
+ */
+static inline double
+l2_rounding(const Sq8Query *query, LevelSums c)
 {
-	double	  n = query->dim;
-	double	  root_n = sqrt(n);
-	double	  residual = query->residual + code->residual;
-	LevelSums q = query_sums(query);
-	LevelSums c = code_sums(code);
-	double	  offset = q.offset - c.offset;
-	double	  mean_diff = offset + (q.step * q.sum - c.step * c.sum) / n;
-	double	  terms;
-	double	  distance;
+	double offset = query->offset - c.offset;
+	double terms = query->dim * offset * offset + query->step_squares +
+				   c.step_squares;
 
-	/*
-	 * The estimate's square is a sum of terms which may cancel: below 3 *
-	 * terms in all, with errors of 2^-50 of that.
-	 */
-	terms = n * offset * offset + q.step * q.step * q.sum_squares +
-			c.step * c.step * c.sum_squares;
+	return sqrt(3 * terms * 0x1p-50) +
+		   query->root_dim * (ROOT_2_TINY + 0x1p-50 * (fabs(query->offset) +
+													   fabs(c.offset)));
+}
+
+static double
+l2_error_bound(const Sq8Query *query, const Sq8Code *code, double estimate)
+{
+	double residual = query->residual + code->residual;
+	double rounding = l2_rounding(query, code_sums(code));
 
 	/* more than the estimate and the exact distance */
-	distance = root_n * fabs(mean_diff) + centered_norm(query->dim, q) +
-			   centered_norm(query->dim, c) + residual;
+	double distance = estimate * (1 + 2 * FLOAT_UNIT) + rounding + residual;
 
 	/* squares in float32 overflow far below FLT_MAX */
 	if (!(distance < 1e19))
 		return INFINITY;
 
-	return residual + 0.5 * sum_rounding(query->dim) * distance +
-		   sqrt(3 * terms * 0x1p-50) + root_n * sqrt(2 * FLOAT_TINY) +
-		   root_n * 0x1p-50 * (fabs(q.offset) + fabs(c.offset));
+	return residual + 0.5 * query->rounding * distance + rounding;
 }
 
 /*
@@ -445,10 +472,10 @@ static double
 ip_error_bound(const Sq8Query *query, const Sq8Code *code, double share)
 {
 	double	  n = query->dim;
-	double	  root_n = sqrt(n);
+	double	  root_n = query->root_dim;
 	LevelSums q = query_sums(query);
 	LevelSums c = code_sums(code);
-	double	  mean = c.offset + c.step * c.sum / n;
+	double	  mean = c.offset + c.step_sum / n;
 	double	  code_norm = root_n * fabs(mean) * (1 + 0x1p-40) +
 					   root_n * 0x1p-50 * fabs(c.offset);
 	double product;
@@ -467,8 +494,7 @@ ip_error_bound(const Sq8Query *query, const Sq8Code *code, double share)
 
 	return share *
 			   (query->norm * code->residual + query->residual * code_norm) +
-		   sum_rounding(query->dim) * product + terms * 0x1p-49 +
-		   n * FLOAT_TINY;
+		   query->rounding * product + terms * 0x1p-49 + n * FLOAT_TINY;
 }
 
 /*
@@ -480,18 +506,12 @@ static double
 l2_likely_error(const Sq8Query *query, const Sq8Code *code, double estimate,
 				double share)
 {
-	double	  n = query->dim;
-	double	  root_n = sqrt(n);
-	double	  residual = query->residual + code->residual;
-	LevelSums q = query_sums(query);
-	LevelSums c = code_sums(code);
-	double	  offset = q.offset - c.offset;
-	double	  projection = share * residual;
-	double	  square = estimate * estimate;
-	double	  below;
-	double	  above;
-	double	  distance = estimate + residual;
-	double	  terms;
+	double residual = query->residual + code->residual;
+	double projection = share * residual;
+	double square = estimate * estimate;
+	double distance = estimate + residual;
+	double below;
+	double above;
 
 	/* squares in float32 overflow far below FLT_MAX */
 	if (!(distance < 1e19))
@@ -503,11 +523,8 @@ l2_likely_error(const Sq8Query *query, const Sq8Code *code, double estimate,
 	above = projection + sqrt(projection * projection + square) - estimate;
 
 	/* rounding is as in l2_error_bound */
-	terms = n * offset * offset + q.step * q.step * q.sum_squares +
-			c.step * c.step * c.sum_squares;
-	return Max(below, above) + 0.5 * sum_rounding(query->dim) * distance +
-		   sqrt(3 * terms * 0x1p-50) + root_n * sqrt(2 * FLOAT_TINY) +
-		   root_n * 0x1p-50 * (fabs(q.offset) + fabs(c.offset));
+	return Max(below, above) + 0.5 * query->rounding * distance +
+		   l2_rounding(query, code_sums(code));
 }
 
 static double
@@ -523,17 +540,17 @@ l1_error_bound(const Sq8Query *query, const Sq8Code *code)
 		return INFINITY;
 
 	/* the estimate and the exact value are both sums of float32 */
-	return code->residual + 2 * sum_rounding(query->dim) * distance +
+	return code->residual + 2 * query->rounding * distance +
 		   4 * FLOAT_UNIT * spread + FLOAT_TINY;
 }
 
 float
-sq8_error_bound(const Sq8Query *query, const Sq8Code *code)
+sq8_error_bound(const Sq8Query *query, const Sq8Code *code, float estimate)
 {
 	switch (query->metric)
 	{
 		case SQ8_L2:
-			return round_up(l2_error_bound(query, code));
+			return round_up(l2_error_bound(query, code, estimate));
 		case SQ8_IP:
 			return round_up(ip_error_bound(query, code, 1));
 		case SQ8_L1:
@@ -547,7 +564,7 @@ float
 sq8_likely_error(const Sq8Query *query, const Sq8Code *code, float estimate,
 				 float deviations)
 {
-	double share = Min(deviations / sqrt(query->dim), 1);
+	double share = Min(deviations / query->root_dim, 1);
 
 	switch (query->metric)
 	{
@@ -559,7 +576,7 @@ sq8_likely_error(const Sq8Query *query, const Sq8Code *code, float estimate,
 			break;
 	}
 
-	return sq8_error_bound(query, code);
+	return sq8_error_bound(query, code, estimate);
 }
 
 const char *

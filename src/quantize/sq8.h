@@ -55,16 +55,22 @@ StaticAssertDecl(sizeof(Sq8Code) == 20, "Sq8Code is an on-disk format");
 /* A query, kept more finely: signed 12-bit levels (L2, IP), floats (L1). */
 typedef struct Sq8Query
 {
-	Sq8Metric	 metric;
-	uint32		 dim;
-	double		 offset; /* decoded[i] = offset + step * levels[i] */
-	double		 step;
-	double		 sum;		  /* of levels */
-	double		 sum_squares; /* of levels^2 */
-	double		 norm;		  /* L2 norm of the query itself (L1: L1 norm) */
-	double		 residual;	  /* as in Sq8Code */
-	const int16 *levels;	  /* dim values in [-2047, 2047]; not for L1 */
-	const float *values;	  /* dim values; only L1 */
+	Sq8Metric metric;
+	uint32	  dim;
+	double	  offset; /* decoded[i] = offset + step * levels[i] */
+	double	  step;
+	double	  sum;		   /* of levels */
+	double	  sum_squares; /* of levels^2 */
+	double	  norm;		   /* L2 norm of the query itself (L1: L1 norm) */
+	double	  residual;	   /* as in Sq8Code */
+
+	/* what follows from these */
+	double		 step_sum;	   /* step * sum */
+	double		 step_squares; /* step^2 * sum_squares */
+	double		 root_dim;
+	double		 rounding; /* relative error of a float32 kernel's sum */
+	const int16 *levels;   /* dim values in [-2047, 2047]; not for L1 */
+	const float *values;   /* dim values; only L1 */
 } Sq8Query;
 
 /*
@@ -98,9 +104,11 @@ extern float sq8_code_distance(Sq8Metric metric, const Sq8Code *a,
 /*
  * Bound on |exact distance - sq8_query_distance|, where the exact distance is
  * that of real numbers or that of the float32 kernels, so long as these do not
- * overflow.  May be Infinity, where distances leave the range of float.
+ * overflow.  estimate: that of sq8_query_distance.  May be Infinity, where
+ * distances leave the range of float.
  */
-extern float sq8_error_bound(const Sq8Query *query, const Sq8Code *code);
+extern float sq8_error_bound(const Sq8Query *query, const Sq8Code *code,
+							 float estimate);
 
 /*
  * The same, for SQ8_L2 and vectors that were rotated at random, as a bound
@@ -110,7 +118,7 @@ extern float sq8_error_bound(const Sq8Query *query, const Sq8Code *code);
  * difference has a standard deviation of its length over sqrt(dim); the bound
  * leaves room for so many of them.  (It is the difference of the vectors
  * themselves, not that of the decoded ones: between a vector and its own code
- * the loss is all there is.)  estimate: that of sq8_query_distance.
+ * the loss is all there is.)
  */
 extern float sq8_likely_error(const Sq8Query *query, const Sq8Code *code,
 							  float estimate, float deviations);

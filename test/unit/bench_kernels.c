@@ -188,7 +188,7 @@ scalar_hamming(const uint8 *x, const uint8 *y, uint32 bytes)
 	X(sq8_encode, sq8_encode(SQ8_L2, a, dim, &code_b.code))                  \
 	X(sq8_prepare_query, sq8_prepare_query(SQ8_L2, b, dim, levels, &query))  \
 	X(sq8_query_distance, sink = sq8_query_distance(&query, &code_a.code))   \
-	X(sq8_error_bound, sink = sq8_error_bound(&query, &code_a.code))
+	X(sq8_error_bound, sink = sq8_error_bound(&query, &code_a.code, 1))
 
 #define DEFINE_BODY(name, call)         \
 	static void run_##name(int calls)   \
