@@ -69,6 +69,25 @@ typedef Oid RelFileNumber;
 #endif
 
 /* ------------------------------------------------------------------------
+ * Buffers
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Reference counts of buffers are in BufferDesc.state, in these versions in the
+ * same way (see PinBuffer and UnpinBuffer).  Look at them before raising the
+ * version: 19 is going to make the state 64 bits wide.
+ */
+#define BUFFER_STATE_IS_KNOWN (PG_VERSION_NUM < 190000)
+
+/* Comparing tags of buffers; macros before 16. */
+#if PG_VERSION_NUM < 160000
+#define InitBufferTag(tag, rlocator, fork, block) \
+	INIT_BUFFERTAG(*(tag), *(rlocator), fork, block)
+#define BufferTagsEqual(a, b) BUFFERTAGS_EQUAL(*(a), *(b))
+#endif
+
+/* ------------------------------------------------------------------------
  * WAL
  * ------------------------------------------------------------------------
  */

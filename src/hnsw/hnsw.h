@@ -111,10 +111,38 @@ extern void			  hnsw_refresh_directory(HnswIndex *index);
 extern const HnswExtentLayout *hnsw_find_extent(HnswIndex  *index,
 												HnswElement number);
 
-/* The same for an element, and its place in the extent, from 0. */
-extern const HnswExtentLayout *hnsw_find_element_extent(HnswIndex  *index,
-														HnswElement element,
-														uint32	   *offset);
+/*
+ * The same for an element, and its place in the extent, from 0.  Most lie in the
+ * extent that the build wrote.
+ */
+extern const HnswExtentLayout *hnsw_find_element_extent_slowly(
+	HnswIndex *index, HnswElement element, uint32 *offset);
+
+static inline const HnswExtentLayout *
+hnsw_find_element_extent(HnswIndex *index, HnswElement element, uint32 *offset)
+{
+	const HnswDirectory *directory = index->directory;
+
+	if (likely(directory->num_extents > 0 &&
+			   element < directory->extents[0].elements))
+	{
+		Assert(directory->extents[0].first == 0);
+		*offset = element;
+		return &directory->extents[0];
+	}
+	return hnsw_find_element_extent_slowly(index, element, offset);
+}
+
+/* A slot of an array that begins at block `start`. */
+static inline HnswPlace
+hnsw_slot_place(BlockNumber start, uint32 slot, uint32 per_page)
+{
+	HnswPlace result;
+
+	result.block = start + slot / per_page;
+	result.slot = slot % per_page;
+	return result;
+}
 
 /* Is the number one of an element, rather than of a further row? */
 extern bool hnsw_is_element_number(HnswIndex *index, HnswElement number);
@@ -122,9 +150,19 @@ extern bool hnsw_is_element_number(HnswIndex *index, HnswElement number);
 extern HnswPlace hnsw_entry_place(HnswIndex *index, HnswElement number);
 extern HnswPlace hnsw_list_place(HnswIndex *index, HnswElement element,
 								 int level);
-/* The slot of a code, unless slots go on from page to page. */
-extern HnswPlace hnsw_code_place(HnswIndex *index, HnswElement element);
 extern int		 hnsw_level(HnswIndex *index, HnswElement element);
+
+/* The slot of a code, unless slots go on from page to page. */
+static inline HnswPlace
+hnsw_code_place(HnswIndex *index, HnswElement element)
+{
+	uint32					offset;
+	const HnswExtentLayout *extent = hnsw_find_element_extent(index, element,
+															  &offset);
+
+	return hnsw_slot_place(extent->codes, offset,
+						   index->geometry.codes.per_page);
+}
 
 /* All numbers are below this one. */
 static inline HnswElement
@@ -175,6 +213,15 @@ extern Buffer hnsw_pin_page(HnswIndex *index, BlockNumber block);
 extern void	  hnsw_check_page(HnswIndex *index, Buffer buffer,
 							  HnswPageKind kind);
 
+/* Is it of that kind, and one of ours? */
+static inline bool
+hnsw_page_is(Buffer buffer, HnswPageKind kind)
+{
+	HnswPageHeader *header = HnswPageGetHeader(BufferGetPage(buffer));
+
+	return header->page_id == HNSW_PAGE_ID && header->kind == kind;
+}
+
 /*
  * Copy a slot under a share lock.  hnsw_read_list needs room for the level's
  * capacity and returns the number of edges.
@@ -206,9 +253,19 @@ extern uint32 hnsw_column_dimensions(Relation			  rel,
  */
 
 /*
- * A narrow code in place: rule R2.  Pin its page, then read it between begin
- * and end; begin checks the page, end lets go of the pin as well.
+ * Narrow codes in place: rule R2.  Between begin and end a caller may do what a
+ * brief pin allows (index/page_pin.h): read codes and compute.  begin checks the
+ * page.
  */
+typedef struct HnswCodePage
+{
+	Buffer buffer;
+	bool   brief; /* the pin */
+} HnswCodePage;
+
+extern HnswCodePage hnsw_begin_code_page(HnswIndex *index, BlockNumber block);
+extern void			hnsw_end_code_page(HnswIndex *index, HnswCodePage page);
+
 static inline const VectorCode *
 hnsw_code_in_page(const HnswIndex *index, Buffer buffer, uint32 slot)
 {
@@ -223,10 +280,6 @@ hnsw_codes_in_place(const HnswIndex *index)
 	return index->geometry.codes.per_page > 0 &&
 		   !hnsw_codes_vary(index->coder.encoding);
 }
-
-extern void hnsw_begin_code_read(HnswIndex *index, Buffer buffer,
-								 HnswPageKind kind);
-extern void hnsw_end_code_read(HnswIndex *index, Buffer buffer);
 
 /* Where a code is put together; used again and again. */
 typedef struct HnswCodeBuffer
@@ -250,12 +303,6 @@ extern const VectorCode *hnsw_load_code(HnswIndex *index, HnswElement element,
 extern void hnsw_prefetch_refinement(HnswIndex *index, HnswElement element);
 extern const void *hnsw_load_refinement(HnswIndex *index, HnswElement element,
 										HnswCodeBuffer *buffer);
-
-/* The same for varying codes with the slot's page, which loses its pin. */
-extern const VectorCode *hnsw_assemble_code(HnswIndex  *index,
-											HnswElement element,
-											Buffer slot_buffer, uint32 slot,
-											HnswCodeBuffer *buffer);
 
 /*
  * A palloc'd copy of what an element is linked by, that cannot be freed
@@ -450,6 +497,7 @@ typedef struct HnswSearch
 	uint32		  *edges;		/* work space */
 	HnswElement	  *hop;
 	HnswPlace	  *places; /* of the codes of hop */
+	HnswCandidate *scores; /* of hop */
 	HnswCodeBuffer code;
 } HnswSearch;
 

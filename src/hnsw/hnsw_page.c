@@ -66,14 +66,14 @@ hnsw_report_broken_chain(const HnswIndex *index, HnswElement element)
 			 errhint("Please REINDEX it.")));
 }
 
-/* Is it a page of ours and of that kind?  The buffer is pinned at least. */
+/* The buffer is pinned at least. */
 void
 hnsw_check_page(HnswIndex *index, Buffer buffer, HnswPageKind kind)
 {
 	Page			page = BufferGetPage(buffer);
 	HnswPageHeader *header = HnswPageGetHeader(page);
 
-	if (likely(header->page_id == HNSW_PAGE_ID && header->kind == kind))
+	if (likely(hnsw_page_is(buffer, kind)))
 		return;
 	report_bad_page(
 		index->rel, BufferGetBlockNumber(buffer),
@@ -389,7 +389,8 @@ hnsw_find_extent(HnswIndex *index, HnswElement number)
 
 /* Further rows have no list and no code. */
 const HnswExtentLayout *
-hnsw_find_element_extent(HnswIndex *index, HnswElement element, uint32 *offset)
+hnsw_find_element_extent_slowly(HnswIndex *index, HnswElement element,
+								uint32 *offset)
 {
 	const HnswExtentLayout *extent = hnsw_find_extent(index, element);
 
@@ -413,23 +414,13 @@ hnsw_is_element_number(HnswIndex *index, HnswElement number)
 	return number - extent->first < extent->elements;
 }
 
-static inline HnswPlace
-place(BlockNumber start, uint32 slot, uint32 per_page)
-{
-	HnswPlace result;
-
-	result.block = start + slot / per_page;
-	result.slot = slot % per_page;
-	return result;
-}
-
 HnswPlace
 hnsw_entry_place(HnswIndex *index, HnswElement number)
 {
 	const HnswExtentLayout *extent = hnsw_find_extent(index, number);
 
-	return place(extent->entries, number - extent->first,
-				 index->geometry.entries_per_page);
+	return hnsw_slot_place(extent->entries, number - extent->first,
+						   index->geometry.entries_per_page);
 }
 
 HnswPlace
@@ -440,7 +431,8 @@ hnsw_list_place(HnswIndex *index, HnswElement element, int level)
 															  &offset);
 
 	if (level == 0)
-		return place(extent->lists, offset, index->geometry.lists_per_page);
+		return hnsw_slot_place(extent->lists, offset,
+							   index->geometry.lists_per_page);
 	if (unlikely(hnsw_element_level(&index->geometry, extent, index->seed,
 									offset) < level))
 		ereport(
@@ -450,19 +442,10 @@ hnsw_list_place(HnswIndex *index, HnswElement element, int level)
 				 "index \"%s\" refers to element %u on level %d, where it is not",
 				 RelationGetRelationName(index->rel), element, level),
 			 errhint("Please REINDEX it.")));
-	return place(extent->uppers,
-				 hnsw_upper_slot(&index->geometry, extent, offset, level),
-				 index->geometry.uppers_per_page);
-}
-
-HnswPlace
-hnsw_code_place(HnswIndex *index, HnswElement element)
-{
-	uint32					offset;
-	const HnswExtentLayout *extent = hnsw_find_element_extent(index, element,
-															  &offset);
-
-	return place(extent->codes, offset, index->geometry.codes.per_page);
+	return hnsw_slot_place(extent->uppers,
+						   hnsw_upper_slot(&index->geometry, extent, offset,
+										   level),
+						   index->geometry.uppers_per_page);
 }
 
 int

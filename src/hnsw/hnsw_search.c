@@ -35,11 +35,18 @@
 #define INITIAL_VISITED_SLOTS 2048
 
 static void
-clear_visited(HnswVisited *visited)
+empty_slots(HnswVisited *visited)
 {
 	for (uint32 i = 0; i <= visited->mask; i++)
 		visited->slots[i] = HNSW_NONE;
 	visited->count = 0;
+}
+
+static void
+clear_visited(HnswVisited *visited)
+{
+	if (visited->count > 0)
+		empty_slots(visited);
 }
 
 static void
@@ -51,7 +58,7 @@ allocate_visited(HnswSearch *search, uint64 num_slots)
 											sizeof(HnswElement) * num_slots);
 	visited->mask = num_slots - 1;
 	visited->shift = 32 - pg_ceil_log2_32(num_slots);
-	clear_visited(visited);
+	empty_slots(visited);
 }
 
 /* The slot of an element, or the empty one that it would get. */
@@ -107,6 +114,7 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
 	search->context = CurrentMemoryContext;
 	search->edges = palloc(sizeof(uint32) * 2 * index->m);
 	search->places = palloc(sizeof(HnswPlace) * 2 * index->m);
+	search->scores = palloc(sizeof(HnswCandidate) * 2 * index->m);
 	search->hop = palloc(sizeof(HnswElement) * 2 * index->m);
 	allocate_visited(search, INITIAL_VISITED_SLOTS);
 	search->code.context = CurrentMemoryContext;
@@ -126,16 +134,6 @@ make_candidate(HnswSearch *search, HnswElement element, const VectorCode *code)
 
 typedef void (*ScoreCallback)(HnswSearch *search, HnswCandidate candidate);
 
-/* Score codes that cannot be read in place, or not all of them. */
-static void
-score_loaded(HnswSearch *search, HnswElement element, const VectorCode *code,
-			 ScoreCallback accept)
-{
-	/* an element that was freed meanwhile has nothing to offer */
-	if (code != NULL)
-		accept(search, make_candidate(search, element, code));
-}
-
 /* Get a slot, or its first `bytes`, into the CPU's caches. */
 static inline void
 prefetch_slot(const HnswIndex *index, HnswPlace at, uint32 slot_bytes,
@@ -146,6 +144,52 @@ prefetch_slot(const HnswIndex *index, HnswPlace at, uint32 slot_bytes,
 							 Min(slot_bytes, bytes));
 }
 
+static inline void
+prefetch_code(HnswSearch *search, HnswPlace at)
+{
+	prefetch_slot(search->index, at, search->index->geometry.codes.slot_bytes,
+				  PREFETCH_BYTES);
+}
+
+/*
+ * Score the elements of search->hop from `first` on whose codes are on one page,
+ * with one visit.  Returns where the others begin.
+ */
+static inline int
+score_page(HnswSearch *search, int first, int count)
+{
+	HnswIndex	*index = search->index;
+	BlockNumber	 block = search->places[first].block;
+	HnswCodePage page = hnsw_begin_code_page(index, block);
+	int			 i = first;
+
+	do
+	{
+		if (i + PREFETCH_AHEAD < count)
+			prefetch_code(search, search->places[i + PREFETCH_AHEAD]);
+		search->scores[i] = make_candidate(
+			search, search->hop[i],
+			hnsw_code_in_page(index, page.buffer, search->places[i].slot));
+		i++;
+	} while (i < count && search->places[i].block == block);
+	hnsw_end_code_page(index, page);
+	return i;
+}
+
+/* The same for one that is read elsewhere; it may have nothing to offer. */
+static bool
+score_loaded(HnswSearch *search, int i)
+{
+	HnswElement		  element = search->hop[i];
+	const VectorCode *code = hnsw_load_code(search->index, element,
+											&search->code);
+
+	/* NULL: it was freed meanwhile */
+	if (code != NULL)
+		search->scores[i] = make_candidate(search, element, code);
+	return code != NULL;
+}
+
 /*
  * Score the elements of search->hop, those on one page with one visit.  Lists
  * are mostly in the order of numbers, so these follow each other.
@@ -154,54 +198,29 @@ static inline void
 score_hop(HnswSearch *search, int count, ScoreCallback accept)
 {
 	HnswIndex *index = search->index;
-	bool	   in_place = hnsw_codes_in_place(index);
+	bool	   in_slots = index->geometry.codes.per_page > 0;
 
 	search->scored += count;
-	if (index->geometry.codes.per_page == 0)
-	{
-		for (int i = 0; i < count; i++)
-			score_loaded(search, search->hop[i],
-						 hnsw_load_code(index, search->hop[i], &search->code),
-						 accept);
-		return;
-	}
-
-	for (int i = 0; i < count; i++)
+	for (int i = 0; in_slots && i < count; i++)
 	{
 		search->places[i] = hnsw_code_place(index, search->hop[i]);
 		if (i < PREFETCH_AHEAD)
-			prefetch_slot(index, search->places[i],
-						  index->geometry.codes.slot_bytes, PREFETCH_BYTES);
+			prefetch_code(search, search->places[i]);
 	}
-	for (int i = 0; i < count;)
+	if (likely(hnsw_codes_in_place(index)))
 	{
-		BlockNumber block = search->places[i].block;
-		Buffer		buffer = hnsw_pin_page(index, block);
-
-		if (in_place)
-			hnsw_begin_code_read(index, buffer, HNSW_PAGE_CODES);
-		do
-		{
-			HnswElement element = search->hop[i];
-			uint32		slot = search->places[i].slot;
-
-			if (i + PREFETCH_AHEAD < count)
-				prefetch_slot(index, search->places[i + PREFETCH_AHEAD],
-							  index->geometry.codes.slot_bytes,
-							  PREFETCH_BYTES);
-			if (in_place)
-				accept(search,
-					   make_candidate(search, element,
-									  hnsw_code_in_page(index, buffer, slot)));
-			else
-				score_loaded(search, element,
-							 hnsw_assemble_code(index, element, buffer, slot,
-												&search->code),
-							 accept);
-			i++;
-		} while (in_place && i < count && search->places[i].block == block);
-		if (in_place)
-			hnsw_end_code_read(index, buffer);
+		for (int i = 0; i < count;)
+			i = score_page(search, i, count);
+		for (int i = 0; i < count; i++)
+			accept(search, search->scores[i]);
+		return;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		if (in_slots && i + PREFETCH_AHEAD < count)
+			prefetch_code(search, search->places[i + PREFETCH_AHEAD]);
+		if (score_loaded(search, i))
+			accept(search, search->scores[i]);
 	}
 }
 
@@ -216,6 +235,34 @@ score_element(HnswSearch *search, HnswElement element)
 		candidate = make_candidate(search, element, code);
 	search->scored++;
 	return candidate;
+}
+
+/*
+ * Put the neighbours of an element that were not seen before into search->hop.
+ * Returns their number.
+ */
+static inline int
+collect_neighbours(HnswSearch *search, HnswElement element, int level)
+{
+	HnswVisited *visited = &search->visited;
+	uint32		 num_edges = hnsw_read_list(search->index, element, level,
+											search->edges);
+	int			 fresh = 0;
+
+	/* which ones were seen is hard to guess, so there is no branch for it */
+	for (uint32 i = 0; i < num_edges; i++)
+	{
+		HnswElement	 neighbour = HNSW_EDGE_TARGET(search->edges[i]);
+		HnswElement *slot = visited_slot(visited, neighbour);
+
+		search->hop[fresh] = neighbour;
+		fresh += *slot != neighbour;
+		*slot = neighbour;
+	}
+	visited->count += fresh;
+	if (unlikely(visited->count > visited->mask / 2))
+		grow_visited(search);
+	return fresh;
 }
 
 /* ------------------------------------------------------------------------
@@ -259,19 +306,11 @@ hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level)
 
 		do
 		{
-			uint32 count;
-			int	   fresh = 0;
-
 			CHECK_FOR_INTERRUPTS();
 			last = search->beam[0].element;
-			count = hnsw_read_list(search->index, last, l, search->edges);
-			for (uint32 i = 0; i < count; i++)
-			{
-				/* what was no nearer when seen before is not now */
-				if (visit(search, HNSW_EDGE_TARGET(search->edges[i])))
-					search->hop[fresh++] = HNSW_EDGE_TARGET(search->edges[i]);
-			}
-			score_hop(search, fresh, keep_nearest);
+			/* what was no nearer when seen before is not now */
+			score_hop(search, collect_neighbours(search, last, l),
+					  keep_nearest);
 		} while (search->beam[0].element != last);
 	}
 	return search->beam[0];
@@ -377,12 +416,30 @@ push_rest(HnswSearch *search, HnswCandidate candidate)
  * ------------------------------------------------------------------------
  */
 
+/*
+ * How many of `count` candidates are no farther than that.  Which half it is
+ * cannot be guessed, so there is no branch for it.
+ */
+static inline int
+place_in_beam(const HnswCandidate *beam, int count, float distance)
+{
+	int low = 0;
+
+	while (count > 1)
+	{
+		int half = count / 2;
+
+		low += beam[low + half - 1].distance <= distance ? half : 0;
+		count -= half;
+	}
+	return low + (count == 1 && beam[low].distance <= distance);
+}
+
 static void
 offer(HnswSearch *search, HnswCandidate candidate)
 {
 	HnswCandidate *beam = search->beam;
-	int			   low = 0;
-	int			   high = search->beam_count;
+	int			   low;
 
 	if (search->beam_count == search->beam_limit)
 	{
@@ -394,18 +451,9 @@ offer(HnswSearch *search, HnswCandidate candidate)
 		}
 		push_rest(search, beam[search->beam_count - 1]);
 		search->beam_count--;
-		high--;
 	}
 
-	while (low < high)
-	{
-		int middle = (low + high) / 2;
-
-		if (candidate.distance < beam[middle].distance)
-			high = middle;
-		else
-			low = middle + 1;
-	}
+	low = place_in_beam(beam, search->beam_count, candidate.distance);
 	memmove(&beam[low + 1], &beam[low],
 			sizeof(HnswCandidate) * (search->beam_count - low));
 	beam[low] = candidate;
@@ -422,18 +470,8 @@ offer(HnswSearch *search, HnswCandidate candidate)
 static inline void
 expand(HnswSearch *search, HnswElement element, ScoreCallback accept)
 {
-	uint32 count = hnsw_read_list(search->index, element, search->level,
-								  search->edges);
-	int	   fresh = 0;
-
-	for (uint32 i = 0; i < count; i++)
-	{
-		HnswElement neighbour = HNSW_EDGE_TARGET(search->edges[i]);
-
-		if (visit(search, neighbour))
-			search->hop[fresh++] = neighbour;
-	}
-	score_hop(search, fresh, accept);
+	score_hop(search, collect_neighbours(search, element, search->level),
+			  accept);
 }
 
 /* ------------------------------------------------------------------------

@@ -86,20 +86,49 @@ find_slot(HnswIndex *index, HnswPageKind page_kind, HnswElement element)
  * ------------------------------------------------------------------------
  */
 
-void
-hnsw_begin_code_read(HnswIndex *index, Buffer buffer, HnswPageKind kind)
+static void
+begin_code_read(HnswIndex *index, Buffer buffer, HnswPageKind kind)
 {
 	if (index->lock_codes)
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hnsw_check_page(index, buffer, kind);
 }
 
-void
-hnsw_end_code_read(HnswIndex *index, Buffer buffer)
+static void
+end_code_read(HnswIndex *index, Buffer buffer)
 {
 	if (index->lock_codes)
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	ReleaseBuffer(buffer);
+}
+
+HnswCodePage
+hnsw_begin_code_page(HnswIndex *index, BlockNumber block)
+{
+	HnswCodePage page = {InvalidBuffer, true};
+
+	if (likely(!index->lock_codes))
+		page.buffer = index_pin_briefly(index->rel, block);
+	if (likely(BufferIsValid(page.buffer)))
+	{
+		if (likely(hnsw_page_is(page.buffer, HNSW_PAGE_CODES)))
+			return page;
+		/* to be reported below, when an error does no harm */
+		index_unpin_brief(page.buffer);
+	}
+	page.buffer = hnsw_pin_page(index, block);
+	page.brief = false;
+	begin_code_read(index, page.buffer, HNSW_PAGE_CODES);
+	return page;
+}
+
+void
+hnsw_end_code_page(HnswIndex *index, HnswCodePage page)
+{
+	if (likely(page.brief))
+		index_unpin_brief(page.buffer);
+	else
+		end_code_read(index, page.buffer);
 }
 
 static void
@@ -128,9 +157,9 @@ read_slot(HnswIndex *index, const ElementSlot *from, HnswCodeBuffer *buffer)
 		Buffer page = hnsw_pin_page(index, at.block);
 		uint32 part = Min(left, HNSW_PAGE_CAPACITY - at.slot);
 
-		hnsw_begin_code_read(index, page, from->page_kind);
+		begin_code_read(index, page, from->page_kind);
 		memcpy(to, HnswPageGetSlot(BufferGetPage(page), at.slot, 1), part);
-		hnsw_end_code_read(index, page);
+		end_code_read(index, page);
 		to += part;
 		left -= part;
 		at.block++;
@@ -218,20 +247,20 @@ read_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 
 	in_page = (const HnswCodeSlot *) HnswPageGetSlot(
 		BufferGetPage(slot_buffer), slot, index->geometry.codes.slot_bytes);
-	hnsw_begin_code_read(index, slot_buffer, HNSW_PAGE_CODES);
+	begin_code_read(index, slot_buffer, HNSW_PAGE_CODES);
 
 	/* without a lock (R2): what was read once is not read again */
 	memcpy(&header, in_page, offsetof(HnswCodeSlot, bytes));
 	if (header.code_bytes < SPARSE_CODE_BYTES(0) ||
 		header.code_bytes > SPARSE_CODE_BYTES(SPARSEVEC_MAX_NNZ))
 	{
-		hnsw_end_code_read(index, slot_buffer);
+		end_code_read(index, slot_buffer);
 		return false;
 	}
 	first = Min(header.code_bytes, inline_bytes(index));
 	reserve_buffer(code, header.code_bytes);
 	memcpy(code->bytes, in_page->bytes, first);
-	hnsw_end_code_read(index, slot_buffer);
+	end_code_read(index, slot_buffer);
 
 	sparse = (const SparseCode *) code->bytes;
 	return sparse->count <= SPARSEVEC_MAX_NNZ &&
@@ -269,13 +298,6 @@ load_varying_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
 		slot_buffer = hnsw_pin_page(index, block);
 	}
 	return (const VectorCode *) code->bytes;
-}
-
-const VectorCode *
-hnsw_assemble_code(HnswIndex *index, HnswElement element, Buffer slot_buffer,
-				   uint32 slot, HnswCodeBuffer *code)
-{
-	return load_varying_code(index, element, slot_buffer, slot, code);
 }
 
 const VectorCode *

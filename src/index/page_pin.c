@@ -8,8 +8,11 @@
  */
 #include "postgres.h"
 
+#include "executor/instrument.h"
 #include "pgstat.h"
 #include "storage/buf_internals.h"
+#include "storage/proc.h"
+#include "storage/s_lock.h"
 #include "utils/memutils.h"
 
 #include "base/compat.h"
@@ -62,6 +65,109 @@ index_pin_page(Relation rel, BlockNumber block)
 	}
 	*recent = ReadBuffer(rel, block);
 	return *recent;
+}
+
+#if BUFFER_STATE_IS_KNOWN
+/* Wait until nobody has the header locked; returns the state then. */
+static pg_noinline uint32
+wait_for_header(BufferDesc *buffer)
+{
+	SpinDelayStatus delay;
+	uint32			state;
+
+	init_local_spin_delay(&delay);
+	do
+	{
+		perform_spin_delay(&delay);
+		state = pg_atomic_read_u32(&buffer->state);
+	} while ((state & BM_LOCKED) != 0);
+	finish_spin_delay(&delay);
+	return state;
+}
+
+/*
+ * Wake who waits to be the only one with a pin, if that is so now (as the last
+ * part of UnpinBuffer does).
+ */
+static pg_noinline void
+wake_pin_count_waiter(BufferDesc *buffer)
+{
+	uint32 state = LockBufHdr(buffer);
+	int	   waiter = buffer->wait_backend_pgprocno;
+
+	if ((state & BM_PIN_COUNT_WAITER) == 0 ||
+		BUF_STATE_GET_REFCOUNT(state) != 1)
+	{
+		UnlockBufHdr(buffer, state);
+		return;
+	}
+	UnlockBufHdr(buffer, state & ~BM_PIN_COUNT_WAITER);
+	ProcSendSignal(waiter);
+}
+#endif
+
+/*
+ * The state of a buffer is changed by compare and exchange, and never while its
+ * header is locked, as all do who pin buffers.  The tag of a buffer that is
+ * pinned does not change, so it is compared after that.
+ */
+Buffer
+index_pin_briefly(Relation rel, BlockNumber block)
+{
+#if BUFFER_STATE_IS_KNOWN
+	Buffer		number = *recent_buffer(rel, block);
+	BufferDesc *buffer;
+	uint32		state;
+	uint32		pinned;
+	BufferTag	tag;
+
+	if (unlikely(!BufferIsValid(number) || BufferIsLocal(number) ||
+				 RelationUsesLocalBuffers(rel)))
+		return InvalidBuffer;
+
+	buffer = GetBufferDescriptor(number - 1);
+	state = pg_atomic_read_u32(&buffer->state);
+	pinned = state + BUF_REFCOUNT_ONE;
+	if (BUF_STATE_GET_USAGECOUNT(state) < BM_MAX_USAGE_COUNT)
+		pinned += BUF_USAGECOUNT_ONE;
+	if (unlikely(
+			(state & (BM_LOCKED | BM_VALID)) != BM_VALID ||
+			!pg_atomic_compare_exchange_u32(&buffer->state, &state, pinned)))
+		return InvalidBuffer;
+
+	InitBufferTag(&tag, &RelationRelFileLocator(rel), MAIN_FORKNUM, block);
+	if (unlikely(!BufferTagsEqual(&tag, &buffer->tag)))
+	{
+		index_unpin_brief(number);
+		return InvalidBuffer;
+	}
+	pgBufferUsage.shared_blks_hit++;
+	pgstat_count_buffer_read(rel);
+	pgstat_count_buffer_hit(rel);
+	return number;
+#else
+	return InvalidBuffer;
+#endif
+}
+
+void
+index_unpin_brief(Buffer number)
+{
+#if BUFFER_STATE_IS_KNOWN
+	BufferDesc *buffer = GetBufferDescriptor(number - 1);
+	uint32		state = pg_atomic_read_u32(&buffer->state);
+
+	for (;;)
+	{
+		if (unlikely((state & BM_LOCKED) != 0))
+			state = wait_for_header(buffer);
+		if (likely(pg_atomic_compare_exchange_u32(&buffer->state, &state,
+												  state - BUF_REFCOUNT_ONE)))
+			break;
+	}
+	if (unlikely((state & BM_PIN_COUNT_WAITER) != 0))
+		wake_pin_count_waiter(buffer);
+#endif
 }
 
 void
