@@ -32,6 +32,7 @@ def arguments():
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--max-rows", type=int, default=0, help="of a set that is read; 0: all")
     parser.add_argument("--measures", default="search buffers cold insert vacuum churn load")
+    parser.add_argument("--hnsw-with", default="", help="options of our hnsw indexes; several, divided by ';'")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="of one slice of a measurement")
     parser.add_argument("--load-seconds", type=float, default=10, help="of inserts and queries together, at most")
@@ -45,6 +46,7 @@ def arguments():
     options = parser.parse_args()
     options.scan_dims = [int(word) for word in options.scan_dims.split()]
     options.scan_types = options.scan_types.split()
+    options.index_options = {"hnsw": [words.strip() for words in options.hnsw_with.split(";")], "ivfflat": [""]}
     return options
 
 
@@ -79,8 +81,8 @@ def main():
             part_types.exact_scans(servers, options, report)
         for data in datasets.load(options):
             for method in ("hnsw", "ivfflat"):
-                if method in parts:
-                    IndexPart(servers, method, data, options, report).run()
+                for index_options in options.index_options[method] if method in parts else []:
+                    IndexPart(servers, method, data, options, report, index_options).run()
                     report.plot()
         report.write()
         report.plot()

@@ -28,13 +28,14 @@ def cpu_seconds(pid):
 class ServerIndex:
     """The index "items_v" on the table "items" of a server."""
 
-    def __init__(self, server, method, data, files, options, lists):
+    def __init__(self, server, method, data, files, options, index_options):
         self.server, self.method, self.options = server, method, options
         self.name = server.name
         self.operator = OPERATORS[data.metric]
         self.files = files
-        with_lists = f" WITH (lists = {lists})" if method == "ivfflat" else ""
-        self.definition = f"CREATE INDEX items_v ON items USING {method} (v {OPCLASSES[data.metric]}){with_lists}"
+        self.definition = f"CREATE INDEX items_v ON items USING {method} (v {OPCLASSES[data.metric]})"
+        if index_options:
+            self.definition += f" WITH ({index_options})"
 
     def settings(self, parameter):
         """parameter: a number, or settings by their names."""

@@ -8,16 +8,18 @@ import numpy as np
 from datasets import write_fvecs
 from engines import K, FaissIndex, HnswlibIndex, ServerIndex, Truth
 from measure import interleaved, say
+from report import OURS, THEIRS
 from servers import MemoryWatch
 
 TARGETS = (0.90, 0.95, 0.99)
 
 
 class IndexPart:
-    def __init__(self, servers, method, data, options, report):
+    def __init__(self, servers, method, data, options, report, index_options=""):
+        """index_options: those of our index alone, as in CREATE INDEX ... WITH"""
         self.servers, self.method, self.data = servers, method, data
         self.options, self.report = options, report
-        self.part = f"{method}, {data.name}"
+        self.part = f"{method}{f' ({index_options})' if index_options else ''}, {data.name}"
         # a fifth is kept back: a quarter of it for inserts, half for the churn,
         # a quarter for inserts of several clients; nothing is inserted that is
         # there already, since equal rows are cheap
@@ -32,7 +34,12 @@ class IndexPart:
             write_fvecs(self.files[name], rows)
         self.pool = len(data.base) - count
         self.original = count
-        self.indexes = [ServerIndex(server, method, data, self.files, options, self.lists) for server in servers]
+        self.indexes = []
+        for server in servers:
+            chosen = [f"lists = {self.lists}"] if method == "ivfflat" else []
+            if server.name == OURS and index_options:
+                chosen.append(index_options)
+            self.indexes.append(ServerIndex(server, method, data, self.files, options, ", ".join(chosen)))
         self.engines = list(self.indexes)
 
     def note(self, what, unit, values, smaller=True):
@@ -196,16 +203,31 @@ class IndexPart:
                     self.note(f"{key[:-3]} of {clients} client{'s'[:clients - 1]}, {name}", "ms",
                               {e.name: float(np.median([r[key] for r in runs[e]])) for e in engines if key in runs[e][0]})
 
+    def reads(self, index, parameter, blocks):
+        """Blocks that a query reads with so many in shared buffers."""
+        index.server.restart(shared_buffers=f"{blocks * 8}kB")
+        index.search(parameter)
+        found = index.explain(parameter)[1]
+        index.server.restart()
+        return found
+
     def cold(self):
-        """Page reads where a tenth of the index fits into shared buffers."""
-        read = {}
-        for index in self.indexes:
-            blocks = max(64, index.server.value("SELECT pg_relation_size('items_v') / 8192") // 10)
-            index.server.restart(shared_buffers=f"{blocks * 8}kB")
-            index.search(self.at[index])
-            read[index.name] = index.explain(self.at[index])[1]
-            index.server.restart()
-        self.note("blocks read by a query, a tenth of the own index in shared buffers", "blocks", read)
+        """Page reads where a tenth of the index fits into shared buffers: of each
+        engine's own, and of pgvector's for both.
+        """
+        tenth = {index: max(64, index.server.value("SELECT pg_relation_size('items_v') / 8192") // 10)
+                 for index in self.indexes}
+        buffers = next(tenth[index] for index in self.indexes if index.name == THEIRS)
+        for target in (0.95, 0.99):
+            at = {index: self.reach(index, target) or self.grid()[-1] for index in self.indexes}
+            name = f"blocks read by a query at recall {target:.2f}, shared buffers"
+            read = {index: self.reads(index, at[index], tenth[index]) for index in self.indexes}
+            self.note(f"{name} a tenth of the own index", "blocks", {i.name: read[i] for i in self.indexes})
+            for index in self.indexes:
+                if tenth[index] != buffers:
+                    read[index] = self.reads(index, at[index], buffers)
+            self.note(f"{name} a tenth of pgvector's ({buffers / 128:.3g} MB)", "blocks",
+                      {i.name: read[i] for i in self.indexes})
 
     # changes
 

@@ -32,7 +32,7 @@ if [ "${1:-}" = --work ]; then
 		${DATA:+--data "$DATA"} ${PARTS:+--parts "$PARTS"} ${MEASURES:+--measures "$MEASURES"} \
 		${ROWS:+--rows "$ROWS"} ${DIMS:+--dims "$DIMS"} ${MAX_ROWS:+--max-rows "$MAX_ROWS"} \
 		${QUERIES:+--queries "$QUERIES"} ${ROUNDS:+--rounds "$ROUNDS"} ${SECONDS_OF_SLICE:+--seconds "$SECONDS_OF_SLICE"} \
-		${LOAD_SECONDS:+--load-seconds "$LOAD_SECONDS"} \
+		${HNSW_WITH:+--hnsw-with "$HNSW_WITH"} ${LOAD_SECONDS:+--load-seconds "$LOAD_SECONDS"} \
 		${PROCESSES:+--processes "$PROCESSES"} ${COPY_ROWS:+--copy-rows "$COPY_ROWS"} \
 		${COPY_DIMS:+--copy-dims "$COPY_DIMS"} ${SCAN_DIMS:+--scan-dims "$SCAN_DIMS"} ${SCAN_TYPES:+--scan-types "$SCAN_TYPES"}
 fi
