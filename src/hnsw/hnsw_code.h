@@ -88,11 +88,26 @@ typedef struct HnswCoder
 	uint32 total_bytes; /* unless codes vary */
 } HnswCoder;
 
-/* Do codes say so little that all candidates of a search are to be refined? */
+/* Do codes say so little that candidates of a search are to be refined? */
 static inline bool
 hnsw_codes_are_coarse(const HnswCoder *coder)
 {
 	return coder->codes.coarse_bits > 0;
+}
+
+/*
+ * Do bounds of their distances spare some of these?  Of few bits or dimensions they
+ * are wider than a beam, and not worth their time.
+ */
+#define HNSW_MIN_COARSE_BITS 4
+#define HNSW_MIN_COARSE_DIMS 256
+
+static inline bool
+hnsw_bounds_are_useful(const HnswCoder *coder)
+{
+	return !hnsw_codes_are_coarse(coder) ||
+		   (coder->codes.coarse_bits >= HNSW_MIN_COARSE_BITS &&
+			coder->codes.dimensions >= HNSW_MIN_COARSE_DIMS);
 }
 
 typedef struct HnswQuery

@@ -313,7 +313,7 @@ take_beam(HnswScan *so)
 			continue;
 		pending = MemoryContextAlloc(so->context, sizeof(PendingElement));
 		pending->element = element;
-		if (coarse)
+		if (coarse && isinf(candidate->error))
 		{
 			if (i + REFINE_AHEAD < search->beam_count)
 				hnsw_prefetch_refinement(so->index,
@@ -382,7 +382,8 @@ start_search(IndexScanDesc scan)
 		coder_check_dimensions(&so->index->coder.codes, value);
 	}
 	hnsw_query_init(&so->query, &so->index->coder, value);
-	coder_query_set_deviations(&so->query.codes, CODER_LIKELY_DEVIATIONS);
+	if (hnsw_bounds_are_useful(&so->index->coder))
+		coder_query_set_deviations(&so->query.codes, CODER_LIKELY_DEVIATIONS);
 	hnsw_query_init_refinement(&so->query, &so->index->coder, value);
 	so->ordered = so->query.codes.value != NULL;
 	so->refinement.context = so->context;
@@ -489,6 +490,28 @@ is_placed_by_bounds(HnswScan *so, const PendingElement *element)
 }
 
 /*
+ * Has the index more to tell of an element whose bounds do not place it, or of the
+ * one that comes next?  Either is cheaper than to read a value.
+ */
+static bool
+refine_further(HnswScan *so, PendingElement *element)
+{
+	PendingElement *next = first_pending(so);
+
+	if (!element->refined)
+	{
+		refine(so, element);
+		return true;
+	}
+	if (next == NULL || next->refined || next->bound >= element->upper_bound)
+		return false;
+	(void) pairingheap_remove_first(so->pending);
+	refine(so, next);
+	pairingheap_add(so->pending, &next->node);
+	return true;
+}
+
+/*
  * Look at the pending element that may be the nearest.  If the index knows more
  * of it, it goes back among the others with that; else it becomes ready, or is
  * dropped because no row is visible.
@@ -503,9 +526,8 @@ resolve_pending(HnswScan *so)
 	ReadyElement *ready;
 	bool		  usable = false;
 
-	if (!by_bounds && !pending->refined)
+	if (!by_bounds && refine_further(so, pending))
 	{
-		refine(so, pending);
 		pairingheap_add(so->pending, &pending->node);
 		return;
 	}

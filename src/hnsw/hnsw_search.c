@@ -274,7 +274,10 @@ static void
 keep_nearest(HnswSearch *search, HnswCandidate candidate)
 {
 	if (candidate.distance < search->beam[0].distance)
+	{
 		search->beam[0] = candidate;
+		search->error_limit = candidate.distance;
+	}
 }
 
 static void
@@ -299,6 +302,7 @@ hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level)
 	search->error_limit = INFINITY;
 	reserve_beam(search, 1);
 	search->beam[0] = score_element(search, from.element);
+	search->error_limit = search->beam[0].distance;
 
 	for (int l = from.level; l > level; l--)
 	{

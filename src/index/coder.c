@@ -345,6 +345,7 @@ coder_query_init_from_floats(CoderQuery *query, const VectorCoder *coder,
 		exrabitq_prepare_query(&query->rabitq, coder->coarse_metric,
 							   coder->coarse_bits, x, coder->dimensions,
 							   levels);
+		query->rabitq.values.residual += loss;
 		return;
 	}
 	sq8_prepare_query(coder->metric, x, coder->dimensions, levels,

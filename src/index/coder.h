@@ -233,8 +233,8 @@ coder_value_error(float distance)
  * Estimated distance between a query and a code, in the unit of the codes'
  * metric, and a bound of its error; never NaN.  A bound that takes time is not
  * computed for a distance from `limit` on: most codes that a search compares are
- * too far away to be of interest.  Of CODE_RABITQ there are only bounds that are
- * probable, and wide: so there the error is Infinity.
+ * too far away to be of interest.  Of CODE_RABITQ there are only likely bounds:
+ * the error is Infinity unless these were asked for.
  */
 #define CODER_ERROR_UNKNOWN (-1.0f)
 
@@ -275,9 +275,18 @@ coder_query_distance(const CoderQuery *query, const VectorCode *code,
 		case CODE_RABITQ_4:
 		case CODE_RABITQ_2:
 		case CODE_RABITQ_1:
-			*error = INFINITY;
-			return exrabitq_query_distance(&query->rabitq,
-										   (const ExRabitqCode *) code, NULL);
+			distance = exrabitq_query_distance(&query->rabitq,
+											   (const ExRabitqCode *) code,
+											   NULL);
+			if (query->deviations == 0)
+				*error = INFINITY;
+			else if (!(distance < limit))
+				*error = CODER_ERROR_UNKNOWN;
+			else
+				*error = exrabitq_likely_error(&query->rabitq,
+											   (const ExRabitqCode *) code,
+											   distance, query->deviations);
+			return distance;
 	}
 	pg_unreachable();
 }

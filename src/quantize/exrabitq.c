@@ -219,6 +219,7 @@ exrabitq_prepare_query(ExRabitqQuery *query, RabitqMetric metric, uint32 bits,
 	query->metric = metric;
 	query->bits = bits;
 	query->epsilon = RABITQ_EPSILON;
+	query->spread = 1 / sqrt(Max(dim - 1.0, 1));
 	sq8_prepare_query(SQ8_L2, x, dim, levels, &query->values);
 }
 
@@ -300,6 +301,46 @@ exrabitq_query_distance(const ExRabitqQuery *query, const ExRabitqCode *code,
 			*bound = query->metric == RABITQ_IP ? -FLT_MAX : 0;
 	}
 	return distance_of(query->metric, code->norm, norm, code->norm * t);
+}
+
+/*
+ * With w = q - x, the estimate of <q, x> is off by c h at most, where h is the
+ * distance of q from the line through x, and c = |x| u; and by what q itself has
+ * lost, say b / 2.  Now h is at most |w|, so the estimate d of |w| tells
+ *		w^2 >= d^2 - 2 c w - b and w^2 <= d^2 + 2 c w + b,
+ * which is solved for the least and the largest |w|, and roots of sums taken
+ * apart.
+ */
+float
+exrabitq_likely_error(const ExRabitqQuery *query, const ExRabitqCode *code,
+					  float estimate, float deviations)
+{
+	const Sq8Query *values = &query->values;
+	double			norm = values->norm;
+	double			c = Min(deviations * query->spread, 1) * code->deviation *
+			   code->norm;
+	/* the root of 1 + deviation^2 is no more than that */
+	double lost = code->norm * values->residual * (1 + code->deviation);
+	double error;
+
+	if (!(fabsf(estimate) < FLT_MAX))
+		return INFINITY;
+	if (query->metric == RABITQ_IP)
+		error = c * norm + lost + code->norm * norm * 0x1p-19;
+	else
+	{
+		/* floats that the code has are rounded */
+		double rest = c * c + 2 * lost +
+					  (norm * norm + (double) code->norm * code->norm) *
+						  0x1p-19;
+
+		error = c + ((double) estimate * estimate > rest ? rest / estimate
+														 : sqrt(rest));
+	}
+	error += (error + fabsf(estimate)) * 0x1p-20 + FLT_MIN;
+
+	/* or NaN, where the code says nothing */
+	return error < FLT_MAX ? (float) error : INFINITY;
 }
 
 float

@@ -55,7 +55,8 @@ typedef struct ExRabitqQuery
 	RabitqMetric metric;
 	uint32		 bits;
 	float		 epsilon; /* RABITQ_EPSILON, unless the caller changes it */
-	Sq8Query	 values;  /* the query in 12 bits a dimension */
+	float	 spread; /* a standard deviation of errors, 1 / sqrt(dim - 1) */
+	Sq8Query values; /* the query in 12 bits a dimension */
 } ExRabitqQuery;
 
 /* Encode dim finite floats, dim <= 32768; bits 1, 2 or 4. */
@@ -85,6 +86,16 @@ extern void exrabitq_prepare_query(ExRabitqQuery *query, RabitqMetric metric,
  */
 extern float exrabitq_query_distance(const ExRabitqQuery *query,
 									 const ExRabitqCode *code, float *bound);
+
+/*
+ * A bound of the error of such an estimate, on both sides, that leaves room for
+ * so many standard deviations; nearly as good as the lower bound where the two
+ * are near to each other, and computed in a fraction of the time.  May be
+ * Infinity.
+ */
+extern float exrabitq_likely_error(const ExRabitqQuery *query,
+								   const ExRabitqCode *code, float estimate,
+								   float deviations);
 
 /*
  * The estimated distance between two codes; for vectors near to each other, as

@@ -59,6 +59,29 @@ SELECT same_order('toasted', '<->', 600, 20, 3, 35);
 SELECT hnsw_verify('toasted_v');
 SELECT pg_get_indexdef('toasted_v'::regclass);
 
+-- of 4 bits, and dimensions enough, bounds decide which 8-bit codes are read
+CREATE TABLE bounded (id int, v vector(300));
+INSERT INTO bounded SELECT i, noise_vector(i % 13, 300, 45) + noise_vector(i, 300, 46) FROM generate_series(1, 300) i;
+CREATE INDEX bounded_l2 ON bounded USING hnsw (v vector_l2_ops) WITH (code_bits = 4);
+CREATE INDEX bounded_ip ON bounded USING hnsw (v vector_ip_ops) WITH (code_bits = 4);
+CREATE INDEX bounded_cosine ON bounded USING hnsw (v vector_cosine_ops) WITH (code_bits = 4);
+CREATE FUNCTION visits(index regclass, k int) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	before bigint := pg_stat_get_xact_blocks_fetched(index);
+BEGIN
+	SET LOCAL enable_seqscan = off;
+	EXECUTE format('SELECT count(*) FROM (SELECT id FROM bounded ORDER BY v <-> %L LIMIT %s) x',
+				   noise_vector(5, 300, 45) + noise_vector(1000, 300, 46), k);
+	RETURN pg_stat_get_xact_blocks_fetched(index) - before;
+END$$;
+SET hnsw.ef_search = 300;
+SELECT op, same_order('bounded', op, 300, 100, 3, 47) FROM unnest('{<->,<#>,<=>}'::text[]) op;
+SELECT visits('bounded_l2', 10) AS by_bounds \gset
+ALTER INDEX bounded_l2 SET (code_bits = 2);
+REINDEX INDEX bounded_l2;
+SELECT visits('bounded_l2', 10) - :by_bounds > 150 AS spared;
+RESET hnsw.ef_search;
+
 -- what is larger than a page goes on from page to page
 CREATE TABLE wide (id int, v vector(3001));
 INSERT INTO wide SELECT i, noise_vector(i, 3001, 36) FROM generate_series(1, 20) i;
