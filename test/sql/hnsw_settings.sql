@@ -2,6 +2,8 @@
 \getenv input PG_ABS_SRCDIR
 \set helpers :input '/helpers/hnsw.sql'
 \i :helpers
+-- whatever the server has been given
+SET vector.instruction_set = auto;
 SELECT name, setting, unit, context, vartype, min_val, max_val, enumvals, boot_val
 FROM pg_settings WHERE name LIKE 'hnsw.%' OR name LIKE 'vector.%' ORDER BY name COLLATE "C";
 
