@@ -147,8 +147,12 @@ extern void ivf_create_metapage(Relation rel, ForkNumber fork,
 								const VectorOpclass *opclass, uint64 seed,
 								CodeEncoding encoding);
 
-/* Change the encoding: of an index that is being built and still empty. */
-extern void ivf_set_encoding(IvfIndex *index, CodeEncoding encoding);
+/*
+ * Change the encoding, and the size of segments for lists that usually have so
+ * many entries (0: not known): of an index that is being built and still empty.
+ */
+extern void ivf_set_encoding(IvfIndex *index, CodeEncoding encoding,
+							 double usual_entries);
 
 /* ------------------------------------------------------------------------
  * ivf_lists.c: the directory of lists.

@@ -94,11 +94,12 @@ train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info,
 	ivf_sample_take(&sample, index, heap, index_info);
 	rows = sample.rows;
 	build_start_phase(PHASE_TRAIN, 0);
-	ivf_set_encoding(index, ivf_sample_encoding(&sample));
-
 	lists = ivf_lists_for_rows(index->lists_option, rows);
 	lists = Min(lists, Max(rows / MIN_ROWS_PER_LIST, 1));
 	lists = Min(lists, sample.count);
+	ivf_set_encoding(index, ivf_sample_encoding(&sample),
+					 rows / Max(lists, 1));
+
 	ivf_trainer_init(&trainer, index, sample.count, lists, team,
 					 &shared->train);
 	points = ivf_sample_points(&sample, &trainer);

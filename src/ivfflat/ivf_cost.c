@@ -82,7 +82,7 @@ cost_model_init(CostModel *model, IndexPath *path)
 	model->lists = ivf_lists_for_rows(0, model->tuples);
 	model->probes = ivfflat_probes;
 	model->coarse = false;
-	ivf_geometry_init(&geometry, sizeof(float), 0);
+	ivf_geometry_init(&geometry, sizeof(float), 0, IVF_MAX_CAPACITY);
 	if (!info->hypothetical)
 	{
 		/* the planner holds a lock already */
@@ -111,7 +111,11 @@ cost_model_init(CostModel *model, IndexPath *path)
 	segments = ceil(model->entries / geometry.capacity);
 	model->list_pages = ceil(model->lists / geometry.lists_per_page);
 	model->first_pages = segments * (1 + geometry.coarse_pages);
-	model->fine_pages = ceil(model->entries / geometry.codes_per_page);
+	model->fine_pages = ceil(Max(model->entries -
+									 segments * geometry.first_codes,
+								 0) /
+							 geometry.codes_per_page) +
+						(geometry.first_codes > 0 ? segments : 0);
 	value_bytes = dimensions * sizeof(float);
 
 	model->score = cpu_operator_cost *

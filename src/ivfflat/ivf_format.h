@@ -14,7 +14,7 @@
 #include "storage/itemptr.h"
 
 #define IVF_MAGIC		   0x46565831 /* "1XVF" */
-#define IVF_FORMAT_VERSION 2
+#define IVF_FORMAT_VERSION 3
 #define IVF_META_BLKNO	   0
 
 /* Segments and lists have numbers; nothing has this one. */
@@ -75,7 +75,8 @@ StaticAssertDecl(IVF_CONTENT_OFFSET == 32, "on-disk format");
  *	21		3		0
  *	24		6 * n	heap TIDs of the entries, invalid if the row is gone
  *
- * Behind, at IvfGeometry.coarse_offset, lie blocks of coarse codes.
+ * Behind, at IvfGeometry.coarse_offset, lie blocks of coarse codes, if they fit,
+ * and at IvfGeometry.first_offset the first fine codes.
  */
 typedef struct IvfSegment
 {
@@ -185,7 +186,9 @@ StaticAssertDecl(sizeof(IvfTuning) == 112, "on-disk format");
  *	56		4		segments in lists
  *	60		4		segments of the directory
  *	64		112		IvfTuning
- *	176		4 * n	numbers of the segments of the directory
+ *	176		4		entries of a segment
+ *	180		4		0
+ *	184		4 * n	numbers of the segments of the directory
  */
 typedef struct IvfMetaPageData
 {
@@ -208,10 +211,12 @@ typedef struct IvfMetaPageData
 	uint32	  used_segments;
 	uint32	  num_directory;
 	IvfTuning tuning;
+	uint32	  capacity;
+	uint32	  unused;
 	uint32	  directory[FLEXIBLE_ARRAY_MEMBER];
 } IvfMetaPageData;
 
-StaticAssertDecl(offsetof(IvfMetaPageData, directory) == 176,
+StaticAssertDecl(offsetof(IvfMetaPageData, directory) == 184,
 				 "on-disk format");
 
 #define IVF_MAX_DIRECTORY                                         \
@@ -220,21 +225,23 @@ StaticAssertDecl(offsetof(IvfMetaPageData, directory) == 176,
 #define IvfPageGetMeta(page) ((IvfMetaPageData *) IvfPageGetContents(page))
 
 /*
- * What follows from the encoding: the shape of segments.  A segment is a run
- * of pages, all segments have as many: the first page, coarse pages, fine
- * pages.
+ * What follows from the encoding and the entries of a segment: the shape of
+ * segments.  A segment is a run of pages, all segments have as many, at least two:
+ * the first page, coarse pages, fine pages.
  */
 typedef struct IvfGeometry
 {
 	uint32 code_bytes;		/* of a fine code or a centroid */
 	uint32 block_bytes;		/* of a block of coarse codes; 0: none */
-	uint32 capacity;		/* entries of a segment, a multiple of a block */
+	uint32 capacity;		/* entries of a segment */
 	uint32 segment_pages;	/* all pages */
 	uint32 coarse_pages;	/* after the first; 0: blocks are in the first */
 	uint32 blocks_per_page; /* 0: a block spans several */
 	uint32 pages_per_block; /* of one that spans several */
 	uint32 coarse_offset;	/* of blocks in the contents of the first page */
-	uint32 codes_per_page;	/* fine codes */
+	uint32 first_codes;		/* fine codes in the first page */
+	uint32 first_offset;	/* of these in its contents */
+	uint32 codes_per_page;	/* fine codes of other pages */
 	uint32 list_bytes;		/* of a list in the directory */
 	uint32 lists_per_page;
 	uint32 lists_per_segment;
@@ -243,9 +250,16 @@ typedef struct IvfGeometry
 /* Entries in a block of coarse codes. */
 #define IVF_BLOCK_ENTRIES 32
 
-/* block_bytes 0: no coarse codes. */
+/* Of a segment. */
+#define IVF_MAX_CAPACITY 512
+
+/* block_bytes 0: no coarse codes.  1 <= capacity <= IVF_MAX_CAPACITY. */
 extern void ivf_geometry_init(IvfGeometry *geometry, uint32 code_bytes,
-							  uint32 block_bytes);
+							  uint32 block_bytes, uint32 capacity);
+
+/* How many entries a segment should have if lists have so many on average. */
+extern uint32 ivf_choose_capacity(uint32 code_bytes, uint32 block_bytes,
+								  double usual_entries);
 
 /* First page of a segment. */
 static inline BlockNumber
@@ -258,21 +272,44 @@ ivf_segment_block(const IvfGeometry *geometry, uint32 segment)
 static inline uint32
 ivf_fine_page(const IvfGeometry *geometry, uint32 entry)
 {
-	return 1 + geometry->coarse_pages + entry / geometry->codes_per_page;
+	if (entry < geometry->first_codes)
+		return 0;
+	return 1 + geometry->coarse_pages +
+		   (entry - geometry->first_codes) / geometry->codes_per_page;
+}
+
+static inline IvfPageKind
+ivf_fine_kind(const IvfGeometry *geometry, uint32 entry)
+{
+	return entry < geometry->first_codes ? IVF_PAGE_SEGMENT : IVF_PAGE_FINE;
 }
 
 /* Where it is in that page. */
 static inline uint32
 ivf_fine_offset(const IvfGeometry *geometry, uint32 entry)
 {
-	return IVF_CONTENT_OFFSET +
-		   entry % geometry->codes_per_page * geometry->code_bytes;
+	if (entry < geometry->first_codes)
+		return IVF_CONTENT_OFFSET + geometry->first_offset +
+			   entry * geometry->code_bytes;
+	return IVF_CONTENT_OFFSET + (entry - geometry->first_codes) %
+									geometry->codes_per_page *
+									geometry->code_bytes;
 }
 
 static inline char *
 ivf_fine_slot(const IvfGeometry *geometry, Page page, uint32 entry)
 {
 	return (char *) page + ivf_fine_offset(geometry, entry);
+}
+
+/* The first entry behind those that have their fine codes in the same page. */
+static inline uint32
+ivf_fine_end(const IvfGeometry *geometry, uint32 entry)
+{
+	if (entry < geometry->first_codes)
+		return geometry->first_codes;
+	return entry + geometry->codes_per_page -
+		   (entry - geometry->first_codes) % geometry->codes_per_page;
 }
 
 /* Where a block of coarse codes starts, if they are not in the first page. */

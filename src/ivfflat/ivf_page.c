@@ -16,6 +16,12 @@
 #include "ivfflat/ivf.h"
 
 /*
+ * Of the lists of an index that is created empty: so many does it have when it
+ * has a hundred thousand rows.
+ */
+#define EXPECTED_ENTRIES 300
+
+/*
  * What the relcache keeps (rd_amcache, one chunk): what never changes, and behind
  * the signs of the rotation what inserts want to be kept.
  */
@@ -166,10 +172,10 @@ segments_are_valid(const IvfMetaPageData *meta, const IvfGeometry *geometry)
 
 static void
 init_geometry(IvfGeometry *geometry, CodeEncoding encoding,
-			  VectorMetric metric, uint32 dimensions)
+			  VectorMetric metric, uint32 dimensions, uint32 capacity)
 {
 	ivf_geometry_init(geometry, coder_code_bytes(encoding.kind, dimensions),
-					  ivf_block_bytes(encoding, metric, dimensions));
+					  ivf_block_bytes(encoding, metric, dimensions), capacity);
 }
 
 /*
@@ -207,7 +213,8 @@ check_metapage(Relation rel, Buffer buffer)
 			coder_code_bytes(meta->code_kind, meta->dimensions) ||
 		meta->code_bytes > IVF_MAX_CODE_BYTES ||
 		meta->lists_option > IVF_MAX_LISTS || meta->rotated > 1 ||
-		meta->coarse > 1)
+		meta->coarse > 1 || meta->capacity < 1 ||
+		meta->capacity > IVF_MAX_CAPACITY)
 		ivf_report_bad_page(rel, IVF_META_BLKNO,
 							"Its encoding is not one that there is.");
 	encoding.kind = meta->code_kind;
@@ -215,7 +222,8 @@ check_metapage(Relation rel, Buffer buffer)
 	if ((meta->coarse != 0) != ivf_has_coarse(encoding, meta->dimensions))
 		ivf_report_bad_page(rel, IVF_META_BLKNO,
 							"Its encoding is not one that there is.");
-	init_geometry(&geometry, encoding, meta->metric, meta->dimensions);
+	init_geometry(&geometry, encoding, meta->metric, meta->dimensions,
+				  meta->capacity);
 	if (!segments_are_valid(meta, &geometry))
 		ivf_report_bad_page(rel, IVF_META_BLKNO,
 							"Its segments or lists are out of range.");
@@ -258,10 +266,10 @@ ivf_cache_extra(Relation rel, Size bytes)
 
 static void
 set_encoding(IvfIndex *index, const VectorOpclass *opclass,
-			 CodeEncoding encoding)
+			 CodeEncoding encoding, uint32 capacity)
 {
 	init_geometry(&index->geometry, encoding, opclass->metric,
-				  index->dimensions);
+				  index->dimensions, capacity);
 	ivf_coder_init(&index->coder, opclass, index->dimensions, index->seed,
 				   encoding);
 }
@@ -275,6 +283,7 @@ read_metapage(IvfIndex *index)
 	VectorOpclass	 opclass;
 	VectorMetric	 metric;
 	CodeEncoding	 encoding;
+	uint32			 capacity;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	check_metapage(index->rel, buffer);
@@ -285,6 +294,7 @@ read_metapage(IvfIndex *index)
 	metric = meta->metric;
 	encoding.kind = meta->code_kind;
 	encoding.rotated = meta->rotated != 0;
+	capacity = meta->capacity;
 	UnlockReleaseBuffer(buffer);
 
 	vector_opclass_lookup(index->rel, &opclass);
@@ -292,7 +302,7 @@ read_metapage(IvfIndex *index)
 		(encoding.kind == CODE_BITS) != (opclass.type->kind == VALUE_BITS))
 		ivf_report_bad_page(index->rel, IVF_META_BLKNO,
 							"It does not fit the operator class.");
-	set_encoding(index, &opclass, encoding);
+	set_encoding(index, &opclass, encoding, capacity);
 }
 
 static void
@@ -444,12 +454,18 @@ ivf_column_dimensions(Relation rel, const VectorOpclass *opclass)
 }
 
 static void
-set_meta_encoding(IvfMetaPageData *meta, CodeEncoding encoding)
+set_meta_encoding(IvfMetaPageData *meta, CodeEncoding encoding,
+				  double usual_entries)
 {
 	meta->code_bytes = coder_code_bytes(encoding.kind, meta->dimensions);
 	meta->code_kind = encoding.kind;
 	meta->rotated = encoding.rotated;
 	meta->coarse = ivf_has_coarse(encoding, meta->dimensions);
+	meta->capacity = ivf_choose_capacity(meta->code_bytes,
+										 ivf_block_bytes(encoding,
+														 meta->metric,
+														 meta->dimensions),
+										 usual_entries);
 }
 
 void
@@ -471,7 +487,7 @@ ivf_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 	meta->format_version = IVF_FORMAT_VERSION;
 	meta->dimensions = dimensions;
 	meta->metric = opclass->metric;
-	set_meta_encoding(meta, encoding);
+	set_meta_encoding(meta, encoding, EXPECTED_ENTRIES);
 	meta->lists_option = ivf_option_lists(rel);
 	meta->seed = seed;
 	meta->next_version = 1;
@@ -486,16 +502,20 @@ ivf_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 }
 
 void
-ivf_set_encoding(IvfIndex *index, CodeEncoding encoding)
+ivf_set_encoding(IvfIndex *index, CodeEncoding encoding, double usual_entries)
 {
-	VectorOpclass opclass = index->coder.fine.opclass;
-	Buffer		  buffer = ReadBuffer(index->rel, IVF_META_BLKNO);
+	VectorOpclass	 opclass = index->coder.fine.opclass;
+	Buffer			 buffer = ReadBuffer(index->rel, IVF_META_BLKNO);
+	IvfMetaPageData *meta = IvfPageGetMeta(BufferGetPage(buffer));
+	uint32			 capacity;
 
 	Assert(index->building);
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	set_meta_encoding(IvfPageGetMeta(BufferGetPage(buffer)), encoding);
+	set_meta_encoding(meta, encoding,
+					  usual_entries > 0 ? usual_entries : EXPECTED_ENTRIES);
+	capacity = meta->capacity;
 	MarkBufferDirty(buffer);
 	UnlockReleaseBuffer(buffer);
-	set_encoding(index, &opclass, encoding);
+	set_encoding(index, &opclass, encoding, capacity);
 	ivf_forget_cache(index->rel);
 }

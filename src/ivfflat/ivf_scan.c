@@ -372,7 +372,7 @@ score_segment(IvfScan *so, const ReadSegment *segment)
 
 	for (uint32 entry = 0; entry < segment->count;)
 	{
-		uint32 end = Min(segment->count, entry + geometry->codes_per_page);
+		uint32 end = Min(segment->count, ivf_fine_end(geometry, entry));
 		Buffer buffer = index_pin_page(index->rel,
 									   ivf_segment_block(geometry,
 														 segment->number) +
@@ -381,7 +381,7 @@ score_segment(IvfScan *so, const ReadSegment *segment)
 		bool   ours;
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
+		ivf_check_page(index->rel, buffer, ivf_fine_kind(geometry, entry));
 		ours = IvfPageGetHeader(page)->version == segment->version;
 		for (; ours && entry < end; entry++)
 		{
@@ -788,8 +788,7 @@ prefetch_code(IvfScan *so)
 		ivf_segment_block(geometry,
 						  so->segments[place / geometry->capacity].number) +
 			ivf_fine_page(geometry, entry),
-		IVF_CONTENT_OFFSET +
-			entry % geometry->codes_per_page * geometry->code_bytes,
+		ivf_fine_offset(geometry, entry),
 		Min(geometry->code_bytes, PREFETCHED_BYTES));
 }
 
@@ -820,7 +819,7 @@ refine_coarse(IvfScan *so)
 								ivf_fine_page(geometry, entry));
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	page = BufferGetPage(buffer);
-	ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
+	ivf_check_page(index->rel, buffer, ivf_fine_kind(geometry, entry));
 	ours = IvfPageGetHeader(page)->version == segment->version;
 	if (ours)
 		add_pending(so, tid,

@@ -370,7 +370,10 @@ writer_flush(SegmentWriter *writer)
 					writer->index->building);
 }
 
-/* Have a page behind the first one in the edit: returns its number there. */
+/*
+ * Have a page of the segment in the edit: returns its number there.  The first
+ * one is there when it is its turn.
+ */
 static int
 writer_page(SegmentWriter *writer, uint32 page_no, IvfPageKind kind)
 {
@@ -379,6 +382,11 @@ writer_page(SegmentWriter *writer, uint32 page_no, IvfPageKind kind)
 	Page		current;
 	int			page;
 
+	if (page_no == 0)
+	{
+		Assert(writer->first_page >= 0);
+		return writer->first_page;
+	}
 	for (page = 0; page < edit->num_pages; page++)
 	{
 		if (BufferGetBlockNumber(edit->buffers[page]) == block)
@@ -599,6 +607,7 @@ ivf_append(IvfIndex *index, const IvfListRef *list, const char *centroid,
 	Buffer			   buffer;
 	const IvfSegment  *segment;
 	uint32			   first;
+	uint32			   in_first;
 	SegmentWriter	   writer = {.index = index, .first_page = -1};
 
 	writer.single = count == 1 && !index->building;
@@ -635,7 +644,11 @@ ivf_append(IvfIndex *index, const IvfListRef *list, const char *centroid,
 	writer.start = ivf_segment_block(geometry, list->head);
 	writer.version = list->version;
 	page_edit_start(&writer.edit, index->rel, index->building);
-	write_fine_codes(&writer, first, entries, count);
+	/* so many have their fine codes in the first page, which is the last to do */
+	in_first = Min(geometry->first_codes - Min(first, geometry->first_codes),
+				   count);
+	write_fine_codes(&writer, first + in_first, entries + in_first,
+					 count - in_first);
 	if (geometry->coarse_pages > 0)
 		write_coarse_codes(&writer, first, centroid, entries, count, encoded);
 
@@ -644,6 +657,7 @@ ivf_append(IvfIndex *index, const IvfListRef *list, const char *centroid,
 		(void) page_edit_image(&writer.edit, writer.first_page);
 	if (geometry->block_bytes > 0 && geometry->coarse_pages == 0)
 		write_coarse_codes(&writer, first, centroid, entries, count, encoded);
+	write_fine_codes(&writer, first, entries, in_first);
 	write_tids(&writer, first, entries, count);
 	page_edit_finish(&writer.edit);
 	if (encoded != NULL)
@@ -737,9 +751,7 @@ ivf_copy_segment(IvfIndex *index, uint32 number, uint32 list, uint32 version,
 
 	for (uint32 entry = 0; entry < copy->count;)
 	{
-		uint32 count = Min(geometry->codes_per_page -
-							   entry % geometry->codes_per_page,
-						   copy->count - entry);
+		uint32 count = Min(ivf_fine_end(geometry, entry), copy->count) - entry;
 		Page   page;
 
 		buffer = index_pin_page(index->rel,
@@ -747,7 +759,7 @@ ivf_copy_segment(IvfIndex *index, uint32 number, uint32 list, uint32 version,
 									ivf_fine_page(geometry, entry));
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		page = BufferGetPage(buffer);
-		ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
+		ivf_check_page(index->rel, buffer, ivf_fine_kind(geometry, entry));
 		if (IvfPageGetHeader(page)->version != version)
 		{
 			UnlockReleaseBuffer(buffer);
@@ -807,7 +819,7 @@ ivf_read_code(IvfIndex *index, uint32 number, uint32 entry, VectorCode *code)
 												   ivf_fine_page(geometry, entry));
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	ivf_check_page(index->rel, buffer, IVF_PAGE_FINE);
+	ivf_check_page(index->rel, buffer, ivf_fine_kind(geometry, entry));
 	memcpy(code, ivf_fine_slot(geometry, BufferGetPage(buffer), entry),
 		   geometry->code_bytes);
 	UnlockReleaseBuffer(buffer);

@@ -26,5 +26,8 @@ SET enable_seqscan = off;
 SET ivfflat.probes = 90;
 CREATE INDEX build_index ON build USING ivfflat (v vector_l2_ops) WITH (lists = 90);
 SELECT count(*) FROM (SELECT id FROM build ORDER BY v <-> (SELECT v FROM build WHERE id = 1) LIMIT 10000) found;
+
+-- Short lists have small segments: two pages for each of these, and few more.
+SELECT pg_relation_size('build_index') / current_setting('block_size')::int < 250 AS small;
 DROP TABLE build, built;
 DROP FUNCTION build_with;

@@ -31,7 +31,7 @@ my $node = new_node('ivfflat_corruption', conf => 'max_wal_size = 1GB');
 my %meta = (
 	magic => 0, version => 4, dimensions => 8, code_bytes => 12, code_kind => 16, metric => 17, rotated => 18,
 	coarse => 19, lists_option => 20, num_lists => 32, next_version => 36, epoch => 40, num_segments => 44,
-	fresh_segment => 48, free_head => 52, used_segments => 56, num_directory => 60, directory => 176);
+	fresh_segment => 48, free_head => 52, used_segments => 56, num_directory => 60, capacity => 176, directory => 184);
 my %segment = (list => 0, next => 4, depth => 8, next_free => 12, count => 16, dead => 18, state => 20, tids => 24);
 my %kinds = (meta => 1, lists => 2, segment => 3, coarse => 4, fine => 5);
 my %bytes = (count => 'S', dead => 'S', state => 'C', code_kind => 'C', metric => 'C', rotated => 'C', coarse => 'C');
