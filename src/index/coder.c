@@ -17,6 +17,7 @@
 #include "distance/distance.h"
 #include "index/coder.h"
 #include "types/bitvec.h"
+#include "types/float_array.h"
 
 /*
  * Allowance for float32 rounding in the operator's own distance, relative to
@@ -304,10 +305,27 @@ coder_bits_distance(const VectorCoder *coder, const uint8 *a, const uint8 *b)
 	return bit_jaccard_distance_raw(a, b, coder->dimensions);
 }
 
+/* Where floats overflow, as the operator has it: the true one may be finite. */
+static double
+double_distance(const VectorCoder *coder, const float *a, const float *b)
+{
+	switch (coder->metric)
+	{
+		case SQ8_L2:
+			return sqrt(float_array_l2sq(a, b, coder->dimensions));
+		case SQ8_IP:
+			return -float_array_dot(a, b, coder->dimensions);
+		case SQ8_L1:
+			return float_array_l1(a, b, coder->dimensions);
+	}
+	pg_unreachable();
+}
+
 float
 coder_float_distance(const VectorCoder *coder, const float *a, const float *b)
 {
-	float distance = 0;
+	float  distance = 0;
+	double in_range;
 
 	switch (coder->metric)
 	{
@@ -322,7 +340,10 @@ coder_float_distance(const VectorCoder *coder, const float *a, const float *b)
 			distance = distance_kernels->l1_f32(a, b, coder->dimensions);
 			break;
 	}
-	return isnan(distance) ? FLT_MAX : Max(Min(distance, FLT_MAX), -FLT_MAX);
+	if (likely(isfinite(distance)))
+		return distance;
+	in_range = double_distance(coder, a, b);
+	return Max(Min(in_range, FLT_MAX), -FLT_MAX);
 }
 
 void

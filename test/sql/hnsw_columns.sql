@@ -81,6 +81,15 @@ SELECT op, nearest('large', op, '[-3e38,-1e38,-2.9e38]', 24, true) = nearest('la
 FROM unnest(ARRAY['<->', '<#>', '<+>']) op;
 INSERT INTO large VALUES (5, '[NaN,0,0]');
 INSERT INTO large VALUES (5, '[Infinity,0,0]');
+-- products beyond the largest float whose sum is not, or of another sign
+CREATE TABLE cancel (id int, v vector(2));
+INSERT INTO cancel SELECT i, ARRAY[i * 1e-3, i * 1e-3] FROM generate_series(1, 200) i;
+INSERT INTO cancel VALUES (201, '[3e38,-3e38]'), (202, '[3.4e38,3.3e38]'), (203, '[3.3e38,3.4e38]');
+CREATE INDEX cancel_v ON cancel USING hnsw (v vector_ip_ops);
+SET hnsw.ef_search = 10;
+SELECT q, nearest('cancel', '<#>', q, 1, true), nearest('cancel', '<#>', q, 1, false)
+FROM unnest(ARRAY['[219,75]', '[-75,-219]', '[10,-9.9]', '[-9.9,10]']::vector[]) q;
+RESET hnsw.ef_search;
 
 -- the largest code with the longest lists
 CREATE TABLE wide (id int, v vector(8140));
