@@ -124,7 +124,7 @@ typedef struct Numbering
 /* Both, for functions that want one argument. */
 typedef struct NumberedGraph
 {
-	const HnswGraph *graph;
+	const HnswBuild *build;
 	const Numbering *numbering;
 } NumberedGraph;
 
@@ -402,9 +402,11 @@ static const HnswCode *
 code_by_number(void *state, HnswElement number)
 {
 	const NumberedGraph *numbered = state;
+	const HnswBuild		*build = numbered->build;
 
-	return hnsw_graph_code(numbered->graph,
-						   numbered->numbering->elements[number]);
+	return hnsw_build_page_code(
+		build,
+		hnsw_graph_code(&build->graph, numbered->numbering->elements[number]));
 }
 
 /* Code or refinement of an element. */
@@ -668,7 +670,7 @@ write_graph(HnswBuild *build)
 	HnswExtent			extent = hnsw_build_extent(build, &counts);
 	HnswExtentLayout	layout;
 	Numbering			numbering;
-	NumberedGraph		numbered = {graph, &numbering};
+	NumberedGraph		numbered = {build, &numbering};
 	HnswEntryPoint		entry;
 	MemoryContext		old_context = MemoryContextSwitchTo(graph->context);
 
@@ -809,10 +811,10 @@ static void load_rows(HnswBuild *build);
 
 /* As the graph in memory wants to know it: 0 if codes vary. */
 static uint32
-fixed_code_bytes(const HnswIndex *index)
+fixed_code_bytes(const HnswBuild *build)
 {
-	return hnsw_codes_vary(index->coder.encoding) ? 0
-												  : index->coder.total_bytes;
+	return hnsw_codes_vary(build->coder->encoding) ? 0
+												   : build->coder->total_bytes;
 }
 
 /* What a graph needs to know of the index; m may be another one. */
@@ -841,8 +843,8 @@ attach_graph(HnswBuild *build)
 	index = graph_index(build, shared->graph_m);
 	hnsw_graph_attach(&build->graph, &index, &shared->graph,
 					  shared->participants, shared->graph_memory,
-					  fixed_code_bytes(&index));
-	build->graph.coder = &build->index->coder;
+					  fixed_code_bytes(build));
+	build->graph.coder = build->coder;
 }
 
 /* One process's part of a task. */
@@ -931,8 +933,8 @@ hnsw_build_start_graph(HnswBuild *build, uint32 m, Size memory_limit,
 	shared->graph_memory = memory_limit;
 	result = hnsw_graph_init(&build->graph, &index, &shared->graph,
 							 shared->participants, memory_limit,
-							 fixed_code_bytes(&index), expected_rows);
-	build->graph.coder = &build->index->coder;
+							 fixed_code_bytes(build), expected_rows);
+	build->graph.coder = build->coder;
 	return result;
 }
 
@@ -1020,14 +1022,17 @@ index_row(HnswBuild *build, const void *value, ItemPointer tid)
 {
 	HnswIndex		*index = build->index;
 	HnswBuildShared *shared = build->shared;
-	HnswCode		*code = palloc0(hnsw_encoded_bytes(&index->coder, value));
+	HnswCode		*code = palloc0(hnsw_encoded_bytes(build->coder, value));
 	uint32			 code_bytes;
 	uint64			 num_rows;
 	uint64			 hash;
 
-	if (!hnsw_encode(&index->coder, value, code))
+	if (!hnsw_encode(build->coder, value, code))
 		return;
-	code_bytes = hnsw_code_length(&index->coder, code);
+	if (build->link_bytes > 0)
+		(void) hnsw_encode(&index->coder, value,
+						   (HnswCode *) ((char *) code + build->link_bytes));
+	code_bytes = hnsw_code_length(build->coder, code);
 	hash = coder_value_hash(&index->coder.codes, value);
 	num_rows = pg_atomic_fetch_add_u64(&shared->num_rows, 1);
 
@@ -1165,6 +1170,30 @@ create_empty(Relation heap, Relation rel, IndexInfo *index_info,
 	hnsw_create_metapage(rel, fork, dimensions, &opclass, SEED, encoding);
 }
 
+/*
+ * Where codes are coarse and the refinement is the value, elements are linked by
+ * 8-bit codes that exist in memory only, before the code and the value: they say
+ * all that linking needs, in a third of the time.
+ */
+static void
+init_coder(HnswBuild *build)
+{
+	HnswIndex	*index = build->index;
+	HnswCoder	*coder = &build->link_coder;
+	HnswEncoding encoding = {.code = {.kind = CODE_SQ8, .rotated = true}};
+
+	build->coder = &index->coder;
+	if (!hnsw_codes_are_coarse(&index->coder) ||
+		index->coder.encoding.refinement != HNSW_REFINEMENT_VALUE)
+		return;
+	encoding.code_bytes = coder_code_bytes(CODE_SQ8, index->dimensions);
+	hnsw_coder_init(coder, &index->coder.codes.opclass, index->dimensions,
+					index->seed, encoding);
+	coder->total_bytes += index->coder.total_bytes;
+	build->coder = coder;
+	build->link_bytes = encoding.code_bytes;
+}
+
 /* What each process has of its own. */
 static void
 init_build(HnswBuild *build, Relation heap, Relation rel,
@@ -1176,6 +1205,7 @@ init_build(HnswBuild *build, Relation heap, Relation rel,
 	build->index_info = index_info;
 	build->index = hnsw_open(rel);
 	build->index->building = true;
+	init_coder(build);
 	build->row_context = AllocSetContextCreate(CurrentMemoryContext,
 											   "hnsw build row",
 											   ALLOCSET_DEFAULT_SIZES);

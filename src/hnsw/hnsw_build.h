@@ -46,6 +46,9 @@ typedef struct HnswBuild
 	ParallelBuild	*team; /* NULL: this process is alone */
 	HnswBuildShared *shared;
 	bool			 is_leader;
+	HnswCoder		 link_coder; /* init_coder */
+	HnswCoder		*coder;		 /* of codes in the graph */
+	uint32			 link_bytes; /* of each, before the code for pages */
 	HnswGraph		 graph;
 	HnswGraphWorker	 worker;
 	BufFile			*spill;		  /* rows that the graph has no room for */
@@ -72,6 +75,13 @@ extern void hnsw_build_count_done(HnswBuild *build, uint32 count);
  */
 extern bool hnsw_build_start_graph(HnswBuild *build, uint32 m,
 								   Size memory_limit, double expected_rows);
+
+/* What pages get of a code of the graph. */
+static inline const HnswCode *
+hnsw_build_page_code(const HnswBuild *build, const HnswCode *code)
+{
+	return (const HnswCode *) ((const char *) code + build->link_bytes);
+}
 
 /* Link all elements of the graph, which has some.  False if no memory. */
 extern bool hnsw_build_link_graph(HnswBuild *build);

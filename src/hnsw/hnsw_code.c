@@ -289,6 +289,14 @@ hnsw_code_length(const HnswCoder *coder, const HnswCode *code)
 	return coder->total_bytes;
 }
 
+uint32
+hnsw_linking_bytes(const HnswCoder *coder, const HnswCode *code)
+{
+	return coder->links_by_refinement
+			   ? coder->encoding.refinement_bytes
+			   : coder_code_length(&coder->codes, (const VectorCode *) code);
+}
+
 bool
 hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
 {

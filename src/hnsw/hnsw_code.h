@@ -129,6 +129,9 @@ extern uint32 hnsw_encoded_bytes(const HnswCoder *coder, const void *value);
 /* Bytes of a code with its refinement. */
 extern uint32 hnsw_code_length(const HnswCoder *coder, const HnswCode *code);
 
+/* Bytes of what elements are linked by, with which it begins. */
+extern uint32 hnsw_linking_bytes(const HnswCoder *coder, const HnswCode *code);
+
 /* Are two codes the same, as far as elements are linked by them? */
 extern bool hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a,
 							 const HnswCode *b);

@@ -630,7 +630,7 @@ emit_guest(Parts *parts, HnswElement element, HnswElement number, int part,
 	guest.number = number;
 	guest.piece = piece;
 	guest.home = part;
-	guest.code_bytes = hnsw_code_length(graph->coder, code);
+	guest.code_bytes = hnsw_linking_bytes(graph->coder, code);
 	guest.children = count_protected(hnsw_graph_list(graph, element, 0));
 	for (int i = more ? -1 : 0; i < visits->count; i++)
 	{
@@ -1228,7 +1228,8 @@ next_code(void *state, HnswElement number)
 
 	for (; reader->next <= number; reader->next++)
 		(void) read_code_record(reader->parts, reader->parts->codes);
-	return (const HnswCode *) reader->parts->buffer;
+	return hnsw_build_page_code(reader->parts->build,
+								(const HnswCode *) reader->parts->buffer);
 }
 
 static void
@@ -1536,10 +1537,10 @@ hnsw_parts_build(HnswBuild *build)
 										  "hnsw build parts",
 										  ALLOCSET_DEFAULT_SIZES);
 	old_context = MemoryContextSwitchTo(parts.context);
-	parts.coder = &build->index->coder;
+	parts.coder = build->coder;
 	parts.capacity = hnsw_list_capacity(build->index, 0);
 	parts.num_rows = pg_atomic_read_u64(&build->shared->num_rows);
-	parts.buffer_bytes = Max(build->index->coder.total_bytes, 1);
+	parts.buffer_bytes = Max(build->coder->total_bytes, 1);
 	parts.buffer = palloc(parts.buffer_bytes);
 	parts.list = palloc(list_record_bytes(parts.capacity));
 	if (parts.num_rows > HNSW_MAX_ELEMENT / 2)
