@@ -15,7 +15,7 @@
  * Rows that the snapshot does not see, and elements without rows, are replaced
  * by widening the search, so they do not take a place among the ef_search.
  *
- * No lock and no pin is held between two calls.
+ * No lock is held between two calls, and no pin of the index.
  */
 #include "postgres.h"
 
@@ -361,7 +361,7 @@ start_search(IndexScanDesc scan)
 
 	MemoryContextReset(so->context);
 	old_context = MemoryContextSwitchTo(MemoryContextGetParent(so->context));
-	if (so->rows.fetch == NULL)
+	if (so->rows.scan == NULL)
 		row_fetch_begin(&so->rows, scan);
 	MemoryContextSwitchTo(so->context);
 

@@ -25,7 +25,6 @@ row_fetch_begin(RowFetch *rows, IndexScanDesc scan)
 	rows->heap_blocks = scan->heapRelation->rd_rel->relam == HEAP_TABLE_AM_OID
 							? RelationGetNumberOfBlocks(scan->heapRelation)
 							: InvalidBlockNumber;
-	rows->fetch = table_index_fetch_begin(scan->heapRelation);
 	rows->slot = table_slot_create(scan->heapRelation, NULL);
 	toast_fetch_begin(&rows->toast);
 	if (scan->indexRelation->rd_index->indkey.values[0] == 0)
@@ -38,25 +37,23 @@ row_fetch_begin(RowFetch *rows, IndexScanDesc scan)
 void
 row_fetch_let_go(RowFetch *rows)
 {
-	if (rows->fetch == NULL)
+	if (rows->scan == NULL)
 		return;
 	ExecClearTuple(rows->slot);
-	table_index_fetch_reset(rows->fetch);
 	toast_fetch_let_go(&rows->toast);
 }
 
 void
 row_fetch_end(RowFetch *rows)
 {
-	if (rows->fetch == NULL)
+	if (rows->scan == NULL)
 		return;
 	ExecDropSingleTupleTableSlot(rows->slot);
-	table_index_fetch_end(rows->fetch);
 	toast_fetch_end(&rows->toast);
 	if (rows->estate != NULL)
 		FreeExecutorState(rows->estate);
 	MemoryContextDelete(rows->row_context);
-	rows->fetch = NULL;
+	rows->scan = NULL;
 }
 
 /*
@@ -101,7 +98,7 @@ row_fetch_visible(RowFetch *rows, const ItemPointerData *tid,
 		return false;
 
 	ExecClearTuple(rows->slot);
-	if (!table_index_fetch_tuple(rows->fetch, &heap_tid,
+	if (!table_index_fetch_tuple(rows->scan->xs_heapfetch, &heap_tid,
 								 rows->scan->xs_snapshot, rows->slot,
 								 &call_again, NULL))
 		return false;

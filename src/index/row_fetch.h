@@ -17,20 +17,22 @@
 
 typedef struct RowFetch
 {
-	IndexScanDesc		 scan;
-	MemoryContext		 row_context; /* what had to be detoasted of one row */
-	IndexInfo			*index_info;  /* only for expressions */
-	EState				*estate;
-	TupleTableSlot		*slot;
-	IndexFetchTableData *fetch;
-	ToastFetch			 toast;
-	BlockNumber			 heap_blocks; /* rows beyond came after the snapshot */
+	IndexScanDesc	scan;
+	MemoryContext	row_context; /* what had to be detoasted of one row */
+	IndexInfo	   *index_info;	 /* only for expressions */
+	EState		   *estate;
+	TupleTableSlot *slot;
+	ToastFetch		toast;
+	BlockNumber		heap_blocks; /* rows beyond came after the snapshot */
 } RowFetch;
 
 /*
  * Begin in the current memory context; end before that goes.  May be used as long
- * as the scan has its snapshot, by all its rescans.  No pin and no value is kept
- * after row_fetch_let_go, but the lock on the table's TOAST table until the end.
+ * as the scan has its snapshot, by all its rescans.  After row_fetch_let_go no
+ * value is kept, and no pin but that of the heap page seen last: rows are fetched
+ * by what the scan has for that (xs_heapfetch), so that the executor, which is to
+ * fetch the row returned, mostly finds its page there.  The TOAST table is locked
+ * until the end.
  */
 extern void row_fetch_begin(RowFetch *rows, IndexScanDesc scan);
 extern void row_fetch_let_go(RowFetch *rows);

@@ -10,7 +10,7 @@
  * operator, although few codes are read and few more rows fetched than
  * returned, however many rows the query wants.
  *
- * No lock and no pin is held between two calls.
+ * No lock is held between two calls, and no pin of the index.
  */
 #include "postgres.h"
 
@@ -716,7 +716,7 @@ start_scan(IndexScanDesc scan)
 
 	MemoryContextReset(so->context);
 	old_context = MemoryContextSwitchTo(MemoryContextGetParent(so->context));
-	if (so->rows.fetch == NULL)
+	if (so->rows.scan == NULL)
 		row_fetch_begin(&so->rows, scan);
 	MemoryContextSwitchTo(so->context);
 	so->index = ivf_open(scan->indexRelation);
@@ -975,7 +975,6 @@ ivf_get_tuple(IndexScanDesc scan, ScanDirection dir)
 		start_scan(scan);
 	found = next_row(scan);
 
-	/* let go of the heap page */
 	row_fetch_let_go(&so->rows);
 	return found;
 }
