@@ -153,6 +153,7 @@ BEGIN
 END$$;
 
 -- one scan for many queries, of two indexes at once
+RESET enable_sort;
 SELECT count(*), bool_and(x.ids = nearest('t2500', '<->', q.v, 5, false)) AS equal_t2500, bool_and(y.ids = nearest('kept', '<->', k.v, 5, false)) AS equal_kept
 FROM generate_series(1, 10) i,
 	LATERAL (SELECT noise_vector(i, 2500, 72) AS v) q, LATERAL (SELECT noise_vector(i, 1500, 72) AS v) k,
