@@ -31,12 +31,17 @@ typedef struct IvfOptions
 {
 	int32 vl_len_;
 	int	  lists; /* 0: not given */
+	int	  code_bits;
 } IvfOptions;
+
+#define IVF_DEFAULT_CODE_BITS 8
 
 /* ivf_options.c */
 extern void	  ivf_options_init(void);
 extern bytea *ivf_reloptions(Datum reloptions, bool validate);
 extern int	  ivf_option_lists(Relation index);
+extern uint32 ivf_option_code_bits(Relation				index,
+								   const VectorOpclass *opclass);
 
 /*
  * The number of lists for so many rows: the option, or from the rows if it is

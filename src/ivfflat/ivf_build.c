@@ -385,9 +385,10 @@ create_empty(Relation rel, ForkNumber fork)
 	vector_opclass_lookup(rel, &opclass);
 	vector_opclass_check_operator(rel);
 	dimensions = ivf_column_dimensions(rel, &opclass);
-	ivf_create_metapage(rel, fork, dimensions, &opclass, SEED,
-						ivf_choose_encoding(&opclass, dimensions, SEED, NULL,
-											0));
+	ivf_create_metapage(
+		rel, fork, dimensions, &opclass, SEED,
+		ivf_choose_encoding(&opclass, dimensions, SEED,
+							ivf_option_code_bits(rel, &opclass), NULL, 0));
 }
 
 /* Load the rows alone.  Returns the number of rows of the table. */

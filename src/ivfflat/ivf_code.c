@@ -22,18 +22,24 @@
 
 CodeEncoding
 ivf_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
-					uint64 seed, const void *const *values, int count)
+					uint64 seed, uint32 code_bits, const void *const *values,
+					int count)
 {
-	CodeEncoding wide = {CODE_RABITQ_4, true};
+	CodeEncoding small = {CODE_RABITQ_4, true};
+	CodeEncoding encoding;
 
 	StaticAssertStmt(EXRABITQ_CODE_BYTES(4, IVF_MAX_DIMENSIONS) <=
 						 IVF_MAX_CODE_BYTES,
 					 "codes of the most dimensions must fit a page");
 	if (opclass->type->kind == VALUE_FLOATS &&
 		dimensions > IVF_MAX_SQ8_DIMENSIONS)
-		return wide;
-	return coder_choose_encoding(opclass, dimensions, seed, values, count,
-								 IVF_MAX_CODE_BYTES);
+		return small;
+	encoding = coder_choose_encoding(opclass, dimensions, seed, values, count,
+									 IVF_MAX_CODE_BYTES);
+	return encoding.kind == CODE_SQ8 && code_bits == 4 &&
+				   ivf_has_coarse(small, dimensions)
+			   ? small
+			   : encoding;
 }
 
 bool

@@ -37,11 +37,13 @@ extern void			ivf_coder_copy(IvfCoder *coder, const IvfCoder *from,
 extern const uint8 *ivf_coder_signs(const IvfCoder *coder);
 
 /*
- * The encoding for vectors like these: 8 bits a dimension, mostly, or 4 where
- * that is too much for a page.
+ * The encoding for vectors like these.  code_bits, 8 or 4, is for those that 8
+ * bits tell apart and that have coarse codes; it is 4 where 8 bits are too much
+ * for a page.
  */
 extern CodeEncoding ivf_choose_encoding(const VectorOpclass *opclass,
 										uint32 dimensions, uint64 seed,
+										uint32			   code_bits,
 										const void *const *values, int count);
 
 /*

@@ -191,9 +191,10 @@ ivf_sample_encoding(const IvfSample *sample)
 
 	for (uint32 i = 0; i < count; i++)
 		values[i] = fetch_value(index, sample->values[i]);
-	encoding = ivf_choose_encoding(&index->coder.fine.opclass,
-								   index->dimensions, index->seed, values,
-								   count);
+	encoding = ivf_choose_encoding(
+		&index->coder.fine.opclass, index->dimensions, index->seed,
+		ivf_option_code_bits(index->rel, &index->coder.fine.opclass), values,
+		count);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
 	return encoding;

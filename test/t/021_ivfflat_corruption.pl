@@ -198,6 +198,15 @@ my @wide_cases = (
 	[ 'coarse: largest', each_page('coarse', sub { put($_[0], $_[1] * BLOCK + CONTENT, 'L*', (0x7F7FFFFF) x 2000) }) ],
 	[ 'fine: largest', each_page('fine', sub { put($_[0], $_[1] * BLOCK + CONTENT, 'L*', (0x7F7FFFFF, NONE) x 200) }) ]);
 
+my @small_cases = (
+	[ 'nothing', sub { } ],
+	page_cases('fine'),
+	[ 'fine: NaN', each_page('fine', sub { put($_[0], $_[1] * BLOCK + CONTENT, 'L*', (0x7FC00000) x 400) }) ],
+	[ 'fine: infinite', each_page('fine', sub { put($_[0], $_[1] * BLOCK + CONTENT, 'L*', (0x7F800000) x 400) }) ],
+	[ 'fine: largest', each_page('fine', sub { put($_[0], $_[1] * BLOCK + CONTENT, 'L*', (0x7F7FFFFF, NONE) x 200) }) ],
+	[ 'lists: centroids NaN', sub { my ($f) = @_; put($f, $_ + 16, 'L5', (0x7FC00000) x 5) foreach lists($f) } ],
+	[ 'lists: centroids largest', sub { my ($f) = @_; put($f, $_ + 16, 'L5', 0x7F7FFFFF, 0x7F7FFFFF, NONE, NONE, 0x7F7FFFFF) foreach lists($f) } ]);
+
 # Any byte anywhere.
 foreach my $round (1 .. 8)
 {
@@ -206,6 +215,7 @@ foreach my $round (1 .. 8)
 		my $f = $_[0];
 		put($f, CONTENT + 8 + int(rand(60)), 'C', int(rand(256))) foreach 1 .. 3 } ];
 	push @wide_cases, [ "random bytes $round", sub { random_anywhere($_[0], 8000) } ] if $round <= 4;
+	push @small_cases, [ "random bytes $round", sub { random_anywhere($_[0], 4000) } ] if $round <= 4;
 	push @cases, [ "lists: random bytes $round", each_page('lists', sub {
 		my ($f, $block) = @_;
 		put($f, $block * BLOCK + CONTENT + int(rand(300)), 'C', int(rand(256))) foreach 1 .. 20 }) ] if $round <= 4;
@@ -223,7 +233,12 @@ foreach my $case (@wide_cases)
 	$case->[3] = { name => 'w' . ++$number, dims => 2100, source => 'wide_source' };
 	$case->[0] = "wide: $case->[0]";
 }
-push @cases, @wide_cases;
+foreach my $case (@small_cases)
+{
+	$case->[3] = { name => 's' . ++$number, dims => 70, source => 'source', options => ', code_bits = 4' };
+	$case->[0] = "4 bits: $case->[0]";
+}
+push @cases, @wide_cases, @small_cases;
 @{ $_->[3] }{qw(am opclass)} = ('ivfflat', 'vector_l2_ops') foreach @cases;
 $node->safe_psql('postgres', qq{
 CREATE TABLE source AS SELECT n AS id, make_vector('clusters', n, 70, $seed)::vector(70) AS v
@@ -231,14 +246,14 @@ CREATE TABLE source AS SELECT n AS id, make_vector('clusters', n, 70, $seed)::ve
 -- few and wide rows
 CREATE TABLE wide_source AS SELECT n AS id, make_vector('clusters', n, 2100, $seed)::vector(2100) AS v
 	FROM generate_series(6, 2 * @{[ROWS]}, 6) n;
-CREATE PROCEDURE make_case(name text, source text) LANGUAGE plpgsql AS \$\$
+CREATE PROCEDURE make_case(name text, source text, options text) LANGUAGE plpgsql AS \$\$
 BEGIN
 	EXECUTE format('CREATE TABLE %I (LIKE %I)', name, source);
 	EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE id <= @{[ROWS / 2]}', name, source);
-	EXECUTE format('CREATE INDEX %I ON %I USING ivfflat (v) WITH (lists = @{[LISTS]})', name || '_index', name);
+	EXECUTE format('CREATE INDEX %I ON %I USING ivfflat (v) WITH (lists = @{[LISTS]}%s)', name || '_index', name, options);
 	EXECUTE format('INSERT INTO %I SELECT * FROM %I WHERE id BETWEEN @{[ROWS / 2]} + 1 AND @{[ROWS]}', name, source);
 END\$\$;});
-$node->safe_psql('postgres', join '', map { "CALL make_case('$_->[3]{name}', '$_->[3]{source}');" } @cases);
+$node->safe_psql('postgres', join '', map { sprintf("CALL make_case('%s', '%s', '%s');", @{ $_->[3] }{qw(name source)}, $_->[3]{options} // '') } @cases);
 
 sub check_file
 {
