@@ -135,7 +135,12 @@ index_pin_briefly(Relation rel, BlockNumber block)
 				 RelationUsesLocalBuffers(rel)))
 		return InvalidBuffer;
 
+	/* a guess that is wrong shall not raise the usage count of another page */
 	buffer = GetBufferDescriptor(number - 1);
+	InitBufferTag(&tag, &RelationRelFileLocator(rel), MAIN_FORKNUM, block);
+	if (unlikely(!BufferTagsEqual(&tag, &buffer->tag)))
+		return InvalidBuffer;
+
 	state = pg_atomic_read_u32(&buffer->state);
 	pinned = state + BUF_REFCOUNT_ONE;
 	if (BUF_STATE_GET_USAGECOUNT(state) < BM_MAX_USAGE_COUNT)
@@ -145,7 +150,6 @@ index_pin_briefly(Relation rel, BlockNumber block)
 			!pg_atomic_compare_exchange_u32(&buffer->state, &state, pinned)))
 		return InvalidBuffer;
 
-	InitBufferTag(&tag, &RelationRelFileLocator(rel), MAIN_FORKNUM, block);
 	if (unlikely(!BufferTagsEqual(&tag, &buffer->tag)))
 	{
 		index_unpin_brief(number);
