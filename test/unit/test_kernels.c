@@ -451,8 +451,10 @@ static void
 test_range(void)
 {
 	for (uint32 dim = 1; dim <= 300; dim++)
+	{
 		check_range(dim, dim % 4);
-	check_grid(dim);
+		check_grid(dim);
+	}
 	for (int i = 0; i < (int) lengthof(large_dims); i++)
 	{
 		check_range(large_dims[i], i % 8);
