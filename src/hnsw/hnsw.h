@@ -465,6 +465,21 @@ typedef struct HnswHeap
 
 struct HnswLargeBeam;
 
+/* Elements that are scored at a time: the neighbours of one at least. */
+#define HNSW_MAX_HOP 256
+
+/* Groups of pages among which their codes are sorted. */
+#define HNSW_PAGE_GROUPS 256
+
+typedef struct HnswTarget
+{
+	HnswElement element;
+	HnswPlace	code;
+} HnswTarget;
+
+StaticAssertDecl(2 * HNSW_MAX_M <= HNSW_MAX_HOP,
+				 "there is room for all neighbours of an element");
+
 /*
  * A search on one level.  beam[0 .. beam_count) are the best candidates found,
  * nearest first, at most beam_limit; the others are in `rest`, which turns
@@ -496,8 +511,9 @@ typedef struct HnswSearch
 	float		   error_limit; /* bounds of errors are computed below this */
 	uint32		  *edges;		/* work space */
 	HnswElement	  *hop;
-	HnswPlace	  *places; /* of the codes of hop */
-	HnswCandidate *scores; /* of hop */
+	HnswTarget	  *targets;					 /* of hop, in order of pages */
+	HnswCandidate *scores;					 /* of targets */
+	uint16		   groups[HNSW_PAGE_GROUPS]; /* all 0 in between */
 	HnswCodeBuffer code;
 } HnswSearch;
 

@@ -3,8 +3,9 @@
  *		Best-first search of the graph on codes.
  *
  * Algorithm 2 of Malkov & Yashunin (2018), with the candidate queue and the
- * result set as one sorted array (two heaps if large), the beam: the nearest candidate not yet
- * expanded is expanded until there is none.  Candidates that the beam has no
+ * result set as one sorted array (two heaps if large), the beam: the nearest
+ * candidates not yet expanded are expanded until there are none, several at once
+ * (README, "Steps of a search").  Candidates that the beam has no
  * room for are kept, so that a search can be widened and continued, which is
  * how rows that turn out to be dead or filtered are replaced.
  *
@@ -23,6 +24,12 @@
 /* Codes that are prefetched while one is scored, and bytes of each. */
 #define PREFETCH_BYTES 512
 #define PREFETCH_AHEAD 4
+
+/* Lists that are prefetched before the first of several is read. */
+#define LISTS_AHEAD 2
+
+/* Elements expanded before, for each but one that are expanded at once. */
+#define EXPANDED_BEFORE 2
 
 /* ------------------------------------------------------------------------
  * The elements seen so far
@@ -113,9 +120,9 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
 	search->query = query;
 	search->context = CurrentMemoryContext;
 	search->edges = palloc(sizeof(uint32) * 2 * index->m);
-	search->places = palloc(sizeof(HnswPlace) * 2 * index->m);
-	search->scores = palloc(sizeof(HnswCandidate) * 2 * index->m);
-	search->hop = palloc(sizeof(HnswElement) * 2 * index->m);
+	search->hop = palloc(sizeof(HnswElement) * HNSW_MAX_HOP);
+	search->targets = palloc(sizeof(HnswTarget) * HNSW_MAX_HOP);
+	search->scores = palloc(sizeof(HnswCandidate) * HNSW_MAX_HOP);
 	allocate_visited(search, INITIAL_VISITED_SLOTS);
 	search->code.context = CurrentMemoryContext;
 }
@@ -151,77 +158,139 @@ prefetch_code(HnswSearch *search, HnswPlace at)
 				  PREFETCH_BYTES);
 }
 
+static inline HnswTarget
+find_code(HnswSearch *search, HnswElement element)
+{
+	HnswTarget target = {element, hnsw_code_place(search->index, element)};
+
+	return target;
+}
+
 /*
- * Score the elements of search->hop from `first` on whose codes are on one page,
- * with one visit.  Returns where the others begin.
+ * Find where the codes of search->hop are, and put those on one page next to each
+ * other: sorted by a hash of the page, counting first, which takes no branches
+ * that cannot be guessed.  Pages of the same hash may be mixed up, which costs a
+ * visit more.
+ */
+static void
+group_by_page(HnswSearch *search, int count)
+{
+	HnswTarget found[HNSW_MAX_HOP];
+	uint16	   used[HNSW_PAGE_GROUPS + 1];
+	int		   num_used = 0;
+	int		   start = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		uint16 group;
+
+		found[i] = find_code(search, search->hop[i]);
+		group = found[i].code.block % HNSW_PAGE_GROUPS;
+		used[num_used] = group;
+		num_used += search->groups[group] == 0;
+		search->groups[group]++;
+	}
+
+	/* from their sizes to where they begin */
+	for (int i = 0; i < num_used; i++)
+	{
+		int size = search->groups[used[i]];
+
+		search->groups[used[i]] = start;
+		start += size;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		uint16 group = found[i].code.block % HNSW_PAGE_GROUPS;
+
+		search->targets[search->groups[group]++] = found[i];
+	}
+	for (int i = 0; i < num_used; i++)
+		search->groups[used[i]] = 0;
+}
+
+/*
+ * Score the elements of search->targets from `first` on whose codes are on one
+ * page, with one visit.  Returns where the others begin.
  */
 static inline int
 score_page(HnswSearch *search, int first, int count)
 {
-	HnswIndex	*index = search->index;
-	BlockNumber	 block = search->places[first].block;
-	HnswCodePage page = hnsw_begin_code_page(index, block);
-	int			 i = first;
+	HnswIndex		 *index = search->index;
+	const HnswTarget *targets = search->targets;
+	BlockNumber		  block = targets[first].code.block;
+	HnswCodePage	  page = hnsw_begin_code_page(index, block);
+	int				  i = first;
 
 	do
 	{
 		if (i + PREFETCH_AHEAD < count)
-			prefetch_code(search, search->places[i + PREFETCH_AHEAD]);
+			prefetch_code(search, targets[i + PREFETCH_AHEAD].code);
 		search->scores[i] = make_candidate(
-			search, search->hop[i],
-			hnsw_code_in_page(index, page.buffer, search->places[i].slot));
+			search, targets[i].element,
+			hnsw_code_in_page(index, page.buffer, targets[i].code.slot));
 		i++;
-	} while (i < count && search->places[i].block == block);
+	} while (i < count && targets[i].code.block == block);
 	hnsw_end_code_page(index, page);
 	return i;
 }
 
-/* The same for one that is read elsewhere; it may have nothing to offer. */
-static bool
-score_loaded(HnswSearch *search, int i)
+/* Score the elements of search->hop if their codes are not read in place. */
+static void
+score_loaded(HnswSearch *search, int count, ScoreCallback accept)
 {
-	HnswElement		  element = search->hop[i];
-	const VectorCode *code = hnsw_load_code(search->index, element,
-											&search->code);
+	HnswTarget *targets = search->targets;
+	bool		in_slots = search->index->geometry.codes.per_page > 0;
 
-	/* NULL: it was freed meanwhile */
-	if (code != NULL)
-		search->scores[i] = make_candidate(search, element, code);
-	return code != NULL;
-}
-
-/*
- * Score the elements of search->hop, those on one page with one visit.  Lists
- * are mostly in the order of numbers, so these follow each other.
- */
-static inline void
-score_hop(HnswSearch *search, int count, ScoreCallback accept)
-{
-	HnswIndex *index = search->index;
-	bool	   in_slots = index->geometry.codes.per_page > 0;
-
-	search->scored += count;
 	for (int i = 0; in_slots && i < count; i++)
 	{
-		search->places[i] = hnsw_code_place(index, search->hop[i]);
+		targets[i] = find_code(search, search->hop[i]);
 		if (i < PREFETCH_AHEAD)
-			prefetch_code(search, search->places[i]);
-	}
-	if (likely(hnsw_codes_in_place(index)))
-	{
-		for (int i = 0; i < count;)
-			i = score_page(search, i, count);
-		for (int i = 0; i < count; i++)
-			accept(search, search->scores[i]);
-		return;
+			prefetch_code(search, targets[i].code);
 	}
 	for (int i = 0; i < count; i++)
 	{
+		const VectorCode *code;
+
 		if (in_slots && i + PREFETCH_AHEAD < count)
-			prefetch_code(search, search->places[i + PREFETCH_AHEAD]);
-		if (score_loaded(search, i))
-			accept(search, search->scores[i]);
+			prefetch_code(search, targets[i + PREFETCH_AHEAD].code);
+		code = hnsw_load_code(search->index, search->hop[i], &search->code);
+
+		/* an element that was freed meanwhile has nothing to offer */
+		if (code != NULL)
+			accept(search, make_candidate(search, search->hop[i], code));
 	}
+}
+
+/*
+ * Score the elements of search->hop, those on one page with one visit.  Those of
+ * one list are mostly in the order of numbers, so that they follow each other.
+ */
+static inline void
+score_hop(HnswSearch *search, int count, bool several_lists,
+		  ScoreCallback accept)
+{
+	HnswIndex *index = search->index;
+
+	search->scored += count;
+	if (unlikely(!hnsw_codes_in_place(index)))
+	{
+		score_loaded(search, count, accept);
+		return;
+	}
+	if (several_lists)
+		group_by_page(search, count);
+	else
+	{
+		for (int i = 0; i < count; i++)
+			search->targets[i] = find_code(search, search->hop[i]);
+	}
+	for (int i = 0; i < Min(count, PREFETCH_AHEAD); i++)
+		prefetch_code(search, search->targets[i].code);
+	for (int i = 0; i < count;)
+		i = score_page(search, i, count);
+	for (int i = 0; i < count; i++)
+		accept(search, search->scores[i]);
 }
 
 static HnswCandidate
@@ -238,16 +307,17 @@ score_element(HnswSearch *search, HnswElement element)
 }
 
 /*
- * Put the neighbours of an element that were not seen before into search->hop.
- * Returns their number.
+ * Append the neighbours of an element that were not seen before to the `fresh`
+ * elements of search->hop.  Returns how many these are then.
  */
 static inline int
-collect_neighbours(HnswSearch *search, HnswElement element, int level)
+collect_neighbours(HnswSearch *search, HnswElement element, int level,
+				   int fresh)
 {
 	HnswVisited *visited = &search->visited;
 	uint32		 num_edges = hnsw_read_list(search->index, element, level,
 											search->edges);
-	int			 fresh = 0;
+	int			 before = fresh;
 
 	/* which ones were seen is hard to guess, so there is no branch for it */
 	for (uint32 i = 0; i < num_edges; i++)
@@ -259,7 +329,7 @@ collect_neighbours(HnswSearch *search, HnswElement element, int level)
 		fresh += *slot != neighbour;
 		*slot = neighbour;
 	}
-	visited->count += fresh;
+	visited->count += fresh - before;
 	if (unlikely(visited->count > visited->mask / 2))
 		grow_visited(search);
 	return fresh;
@@ -313,7 +383,7 @@ hnsw_search_descend(HnswSearch *search, HnswEntryPoint from, int level)
 			CHECK_FOR_INTERRUPTS();
 			last = search->beam[0].element;
 			/* what was no nearer when seen before is not now */
-			score_hop(search, collect_neighbours(search, last, l),
+			score_hop(search, collect_neighbours(search, last, l, 0), false,
 					  keep_nearest);
 		} while (search->beam[0].element != last);
 	}
@@ -470,14 +540,6 @@ offer(HnswSearch *search, HnswCandidate candidate)
 		search->next++;
 }
 
-/* Score the neighbours of an element that were not seen before. */
-static inline void
-expand(HnswSearch *search, HnswElement element, ScoreCallback accept)
-{
-	score_hop(search, collect_neighbours(search, element, search->level),
-			  accept);
-}
-
 /* ------------------------------------------------------------------------
  * Large beams
  *
@@ -573,7 +635,9 @@ run_large(HnswSearch *search)
 		if (element == HNSW_NONE)
 			continue;
 		candidate->element |= HNSW_EXPANDED;
-		expand(search, element, offer_large);
+		score_hop(search,
+				  collect_neighbours(search, element, search->level, 0), false,
+				  offer_large);
 	}
 
 	search->beam_count = large.farthest.count;
@@ -667,11 +731,11 @@ hnsw_search_leave_inline_codes(HnswSearch *search)
 			push_rest(search, *candidate);
 		if (count == 2 * (int) search->index->m)
 		{
-			score_hop(search, count, push_rest);
+			score_hop(search, count, false, push_rest);
 			count = 0;
 		}
 	}
-	score_hop(search, count, push_rest);
+	score_hop(search, count, false, push_rest);
 	if (rest.items != NULL)
 		pfree(rest.items);
 }
@@ -689,7 +753,7 @@ resolve_nearest(HnswSearch *search)
 
 	/* there is room for it now, so its error is wanted in any case */
 	search->error_limit = INFINITY;
-	score_hop(search, 1, offer);
+	score_hop(search, 1, false, offer);
 }
 
 /* Offer the neighbours of an element by their estimates. */
@@ -749,10 +813,59 @@ run_by_estimates(HnswSearch *search)
 	}
 }
 
+/* Prefetch the list of the next unexpanded candidate; returns where to go on. */
+static inline int
+prefetch_next_list(HnswSearch *search, int i)
+{
+	for (; i < search->beam_count; i++)
+	{
+		HnswElement element = search->beam[i].element;
+
+		if ((element & HNSW_EXPANDED) == 0)
+		{
+			prefetch_list(search, element);
+			return i + 1;
+		}
+	}
+	return i;
+}
+
+/*
+ * Expand the nearest unexpanded candidates at once, `limit` at most and as many
+ * as there is room for.  Returns their number.
+ */
+static int
+expand_nearest(HnswSearch *search, int limit)
+{
+	int ahead = search->next;
+	int count = 0;
+	int fresh = 0;
+
+	for (int i = 0; i < Min(limit, LISTS_AHEAD); i++)
+		ahead = prefetch_next_list(search, ahead);
+	do
+	{
+		HnswCandidate *nearest = &search->beam[search->next];
+
+		ahead = prefetch_next_list(search, ahead);
+		nearest->element |= HNSW_EXPANDED;
+		fresh = collect_neighbours(search, HnswCandidateElement(nearest),
+								   search->level, fresh);
+		count++;
+	} while (count < limit &&
+			 fresh + 2 * (int) search->index->m <= HNSW_MAX_HOP &&
+			 skip_expanded(search));
+	score_hop(search, fresh, count > 1, offer);
+	return count;
+}
+
 /* Expand the nearest unexpanded candidate of the beam until there is none. */
 static void
 run(HnswSearch *search)
 {
+	bool several = hnsw_codes_in_place(search->index);
+	int	 expanded = 0;
+
 	if (search->beam_limit >= LARGE_BEAM)
 	{
 		run_large(search);
@@ -765,14 +878,10 @@ run(HnswSearch *search)
 	}
 	while (skip_expanded(search))
 	{
-		HnswCandidate *nearest = &search->beam[search->next];
-		HnswElement	   element = nearest->element;
-
 		CHECK_FOR_INTERRUPTS();
-		nearest->element |= HNSW_EXPANDED;
-		if (skip_expanded(search))
-			prefetch_list(search, search->beam[search->next].element);
-		expand(search, element, offer);
+		expanded += expand_nearest(search, several
+											   ? 1 + expanded / EXPANDED_BEFORE
+											   : 1);
 	}
 }
 
