@@ -243,10 +243,6 @@ extern void hnsw_create_metapage(Relation rel, ForkNumber fork,
 								 const VectorOpclass *opclass, uint64 seed,
 								 HnswEncoding encoding);
 
-/* Number of dimensions of the indexed column; pgvector's errors. */
-extern uint32 hnsw_column_dimensions(Relation			  rel,
-									 const VectorOpclass *opclass);
-
 /* ------------------------------------------------------------------------
  * hnsw_store.c: codes on pages.
  * ------------------------------------------------------------------------

@@ -29,6 +29,7 @@
 #include "base/compat.h"
 #include "hnsw/hnsw_build.h"
 #include "hnsw/hnsw_inline.h"
+#include "index/column_dimensions.h"
 
 /* Rows that decide how vectors are encoded, the first ones of the table. */
 #define SAMPLE_ROWS 256
@@ -1152,7 +1153,10 @@ create_empty(Relation heap, Relation rel, IndexInfo *index_info,
 	vector_opclass_check_operator(rel);
 	(void) hnsw_option_ef_construction(
 		rel); /* errors before there is a page */
-	dimensions = hnsw_column_dimensions(rel, &opclass);
+	dimensions = index_column_dimensions(heap, rel, index_info, &opclass,
+										 hnsw_max_dimensions(
+											 opclass.type->kind),
+										 "hnsw");
 	encoding = heap == NULL
 				   ? hnsw_choose_encoding(&opclass, dimensions, SEED,
 										  hnsw_option_codes(rel), NULL, 0)

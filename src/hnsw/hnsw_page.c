@@ -525,30 +525,6 @@ hnsw_read_list(HnswIndex *index, HnswElement element, int level, uint32 *edges)
  * ------------------------------------------------------------------------
  */
 
-uint32
-hnsw_column_dimensions(Relation rel, const VectorOpclass *opclass)
-{
-	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), 0);
-	int32			  typmod = column->atttypmod;
-	uint32			  max = hnsw_max_dimensions(opclass->type->kind);
-
-	/* strings of different lengths, which bit operator classes take as well */
-	if (column->atttypid == VARBITOID)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("type not supported for hnsw index")));
-	if (typmod < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("column does not have dimensions")));
-	if (typmod > (int32) max)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg(
-				 "column cannot have more than %u dimensions for hnsw index",
-				 max)));
-	return (uint32) typmod;
-}
-
 void
 hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 					 const VectorOpclass *opclass, uint64 seed,

@@ -142,10 +142,6 @@ typedef struct IvfPlace
 extern IvfPlace ivf_list_place(IvfIndex *index, const IvfState *state,
 							   uint32 list);
 
-/* Number of dimensions of the indexed column; pgvector's errors. */
-extern uint32 ivf_column_dimensions(Relation			 rel,
-									const VectorOpclass *opclass);
-
 /* Create the metapage of a new index in a fork, logged if needed. */
 extern void ivf_create_metapage(Relation rel, ForkNumber fork,
 								uint32				 dimensions,

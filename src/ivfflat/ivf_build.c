@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 
 #include "base/compat.h"
+#include "index/column_dimensions.h"
 #include "index/parallel_build.h"
 #include "ivfflat/ivf.h"
 
@@ -375,16 +376,21 @@ note_written_entries(IvfIndex *index)
 	}
 }
 
-/* The metapage of an empty index. */
+/* The metapage of an empty index; heap is NULL for one without rows. */
 static void
-create_empty(Relation rel, ForkNumber fork)
+create_empty(Relation heap, Relation rel, IndexInfo *index_info,
+			 ForkNumber fork)
 {
 	VectorOpclass opclass;
 	uint32		  dimensions;
 
 	vector_opclass_lookup(rel, &opclass);
 	vector_opclass_check_operator(rel);
-	dimensions = ivf_column_dimensions(rel, &opclass);
+	dimensions = index_column_dimensions(heap, rel, index_info, &opclass,
+										 opclass.type->kind == VALUE_BITS
+											 ? IVF_MAX_BITS
+											 : IVF_MAX_DIMENSIONS,
+										 "ivfflat");
 	ivf_create_metapage(
 		rel, fork, dimensions, &opclass, SEED,
 		ivf_choose_encoding(&opclass, dimensions, SEED,
@@ -508,7 +514,7 @@ ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 	/* a truncated relation may still have what was cached of its last index */
 	ivf_forget_cache(rel);
 
-	create_empty(rel, MAIN_FORKNUM);
+	create_empty(heap, rel, index_info, MAIN_FORKNUM);
 	index = ivf_open(rel);
 	index->building = true;
 	team = start_team(heap, rel, index_info);
@@ -550,5 +556,5 @@ ivf_build(Relation heap, Relation rel, IndexInfo *index_info)
 void
 ivf_build_empty(Relation rel)
 {
-	create_empty(rel, INIT_FORKNUM);
+	create_empty(NULL, rel, NULL, INIT_FORKNUM);
 }

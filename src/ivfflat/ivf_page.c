@@ -428,31 +428,6 @@ ivf_list_place(IvfIndex *index, const IvfState *state, uint32 list)
  * ------------------------------------------------------------------------
  */
 
-uint32
-ivf_column_dimensions(Relation rel, const VectorOpclass *opclass)
-{
-	Form_pg_attribute column = TupleDescAttr(RelationGetDescr(rel), 0);
-	int32			  typmod = column->atttypmod;
-	uint32			  max = opclass->type->kind == VALUE_BITS ? IVF_MAX_BITS
-															  : IVF_MAX_DIMENSIONS;
-
-	/* strings of different lengths, which bit operator classes take as well */
-	if (column->atttypid == VARBITOID)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("type not supported for ivfflat index")));
-	if (typmod < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("column does not have dimensions")));
-	if (typmod > (int32) max)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg(
-				 "column cannot have more than %u dimensions for ivfflat index",
-				 max)));
-	return (uint32) typmod;
-}
-
 static void
 set_meta_encoding(IvfMetaPageData *meta, CodeEncoding encoding,
 				  double usual_entries)

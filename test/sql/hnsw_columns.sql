@@ -138,3 +138,23 @@ DROP EXTENSION vector CASCADE;
 SELECT to_regclass('made_v'), (SELECT count(*) FROM made);
 ROLLBACK;
 SELECT nearest('made', '<->', '[50,-50]', 3, true);
+
+-- ALTER TABLE takes the dimensions of the column away, and keeps the indexes:
+-- they can be rebuilt as long as there is a row
+CREATE TABLE altered (id int, v vector(3));
+INSERT INTO altered SELECT i, CASE WHEN i > 5 THEN ARRAY[i, 1, 2]::vector END FROM generate_series(1, 50) i;
+CREATE INDEX altered_hnsw ON altered USING hnsw (v vector_l2_ops);
+CREATE INDEX altered_ivfflat ON altered USING ivfflat (v vector_l2_ops) WITH (lists = 2);
+ALTER TABLE altered ALTER v TYPE vector;
+REINDEX INDEX altered_hnsw;
+VACUUM FULL altered;
+SELECT hnsw_verify('altered_hnsw'), ivfflat_verify('altered_ivfflat');
+SELECT nearest('altered', '<->', '[20,1,2]', 3, true);
+INSERT INTO altered VALUES (51, '[1,2,3,4]');
+INSERT INTO altered VALUES (51, '[51,2,3]');
+CREATE INDEX ON altered USING hnsw (v vector_l2_ops);
+CREATE INDEX ON altered USING ivfflat (v vector_l2_ops);
+TRUNCATE altered;
+ALTER TABLE altered ALTER v TYPE vector(3);
+TRUNCATE altered;
+SELECT hnsw_verify('altered_hnsw'), ivfflat_verify('altered_ivfflat');
