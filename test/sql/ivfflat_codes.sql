@@ -74,7 +74,7 @@ FROM (SELECT noise_vector(i % 13, 70, 31) + noise_vector(i, 70, 33) FROM generat
 RESET ivfflat.target_recall;
 
 -- what is changed takes effect when the index is built
-SELECT pg_relation_size('grown_v') AS grown \gset
+ALTER INDEX grown_v SET (lists = 6);
 REINDEX INDEX grown_v;
 SELECT pg_relation_size('grown_v') AS small \gset
 ALTER INDEX grown_v SET (code_bits = 8);
