@@ -496,11 +496,16 @@ find_neighbours(Rewrite *rewrite, const VectorCode *centroid)
 	while (rewrite->num_neighbours < MAX_NEIGHBOURS && ranking.num_lists > 0)
 	{
 		IvfListRef near = ivf_next_list(&ranking);
+		IvfList	   header;
 
 		if (near.list == rewrite->old.list)
 			continue;
-		rewrite->neighbours[rewrite->num_neighbours++] = ivf_read_known_list(
-			index, &ranking.state, near.list, code, NULL);
+		near = ivf_read_known_list(index, &ranking.state, near.list, code,
+								   &header);
+		/* it may have entries of which copies are here: they stay apart */
+		if (header.moving)
+			continue;
+		rewrite->neighbours[rewrite->num_neighbours++] = near;
 		ivf_decode_centroid(&index->coder, code,
 							rewrite->centroids + point_bytes * count++);
 	}

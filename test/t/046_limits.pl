@@ -80,7 +80,7 @@ sub rows
 my %table = (name => 'items', kind => 'clusters', opclass => 'vector_l2_ops', dims => 8);
 my @tables = (
 	{ %table, am => 'hnsw', with => 'WITH (m = 80, ef_construction = 160)', small => 'WITH (m = 8)' },
-	{ %table, am => 'ivfflat', with => 'WITH (lists = 100)', small => '', more => 'duplicates' });
+	{ %table, am => 'ivfflat', with => 'WITH (lists = 300)', small => '', more => 'duplicates' });
 
 sub index_bytes { return $node->safe_psql('postgres', q{SELECT pg_relation_size('items_v_idx')}) }
 
@@ -110,18 +110,21 @@ sub full_disk
 
 	create($items, 3000, $with);
 	cmp_ok(index_bytes() / 2, '>', 1024 * 1024, "$items->{am}: half an index is larger than a segment of WAL");
+	my $file = $node->safe_psql('postgres', q{SELECT pg_relation_filepath('items_v_idx')});
 	foreach my $room (@rooms)
 	{
 		my $error = '';
+		my $first = $next;
 
 		limit($session->{pid}, 'fsize', index_bytes() + $room);
-		foreach (1 .. 80)
+		foreach (1 .. 400)
 		{
 			$error = attempt($session, rows($more, $next, $next + $batch - 1));
 			last if $error ne '';
 			$next += $batch;
 		}
-		like($error, qr/ERROR:  \w+: could not extend file.*(File too large|wrote only)/,
+		note 'rows inserted: ' . ($next - $first) . ', bytes of the index: ' . index_bytes();
+		like($error, qr/ERROR:  \w+: could not extend file "$file".*(File too large|wrote only)/,
 			"no room ($room bytes): inserts are refused");
 		agree($node, $items, "no room ($room bytes)", 1);
 
