@@ -56,7 +56,7 @@ our %METRICS = (
 # VECTOR_TEST_SEED gives another; "time" takes the clock's.
 sub test_seed
 {
-	my $seed = $ENV{VECTOR_TEST_SEED} // 1;
+	my $seed = $ENV{VECTOR_TEST_SEED} || 1;
 	$seed = time() % 100000 if $seed eq 'time';
 
 	note "VECTOR_TEST_SEED=$seed";
