@@ -126,6 +126,24 @@ foreach my $case (
 	$node->safe_psql('postgres', 'DROP INDEX IF EXISTS built_index');
 }
 
+# ------------------------------------------------------------------------
+# Inserts that are cancelled while they split lists: copies of entries stay in
+# other lists, and come back to none
+# ------------------------------------------------------------------------
+my $cancelled = { %$clusters, name => 'uniform', dims => 16 };
+$node->safe_psql('postgres', qq{
+	CREATE TABLE ready (id int PRIMARY KEY, v vector(16));
+	INSERT INTO ready SELECT n, make_vector('uniform', n, 16, $seed) FROM generate_series(1, 20000) n});
+foreach my $round (1 .. 5)
+{
+	create($cancelled);
+	$node->psql('postgres', join '', map {
+		'SET statement_timeout = ' . (2 + int(rand(8))) . ';'
+			. "INSERT INTO uniform SELECT * FROM ready WHERE id > $_ * 500 AND id <= $_ * 500 + 500;\n" } 0 .. 39, on_error_stop => 0);
+	$node->safe_psql('postgres', 'DELETE FROM uniform WHERE id % 3 = 0; VACUUM uniform');
+	agree($node, $cancelled, "inserts cancelled, round $round", 1);
+}
+
 # a line of the log per crash of what was running is all there is
 is(log_errors($node, $offset, qr/canceling statement/), '', 'no errors and warnings under load and in recovery');
 
