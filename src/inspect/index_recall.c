@@ -28,12 +28,12 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rls.h"
-#include "utils/sampling.h"
 #include "utils/snapmgr.h"
 
 #include "base/compat.h"
 #include "hnsw/hnsw.h"
 #include "index/row_fetch.h"
+#include "index/row_reservoir.h"
 #include "inspect/inspected_index.h"
 #include "ivfflat/ivf.h"
 
@@ -63,11 +63,7 @@ typedef struct Recall
 	MemoryContext  context;
 	MemoryContext  row_context; /* reset after each row */
 
-	/* when queries are drawn from the table */
-	int				   sample;
-	ReservoirStateData reservoir;
-	double			   rows_seen;
-	double			   rows_to_skip;
+	RowReservoir reservoir; /* when queries are drawn from the table */
 } Recall;
 
 /* ------------------------------------------------------------------------
@@ -127,26 +123,16 @@ draw_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 	Recall		 *recall = state;
 	RecallQuery	 *query;
 	MemoryContext old_context;
+	uint32		  place;
+	bool		  replaces;
 
 	CHECK_FOR_INTERRUPTS();
-	if (isnull[0])
+	if (isnull[0] ||
+		!row_reservoir_offer(&recall->reservoir, &place, &replaces))
 		return;
-	recall->rows_seen++;
-	if (recall->num_queries < recall->sample)
-		query = &recall->queries[recall->num_queries++];
-	else
-	{
-		if (recall->rows_to_skip < 0)
-			recall->rows_to_skip = reservoir_get_next_S(&recall->reservoir,
-														recall->rows_seen - 1,
-														recall->sample);
-		if (recall->rows_to_skip-- > 0)
-			return;
-		query = &recall->queries[(
-			int) (recall->sample *
-				  sampler_random_fract(&recall->reservoir.randstate))];
+	query = &recall->queries[place];
+	if (replaces)
 		pfree(DatumGetPointer(query->value));
-	}
 	old_context = MemoryContextSwitchTo(recall->context);
 	query->value = PointerGetDatum(PG_DETOAST_DATUM_COPY(values[0]));
 	query->tid = *tid;
@@ -160,12 +146,11 @@ draw_queries(Recall *recall, int sample)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("the sample must have between 1 and %d rows",
 							   MAX_QUERIES)));
-	recall->sample = sample;
-	recall->rows_to_skip = -1;
 	recall->queries = palloc0(sizeof(RecallQuery) * sample);
-	reservoir_init_selection_state(&recall->reservoir, sample);
+	row_reservoir_init(&recall->reservoir, sample);
 	inspected_index_scan_table(&recall->index, recall->snapshot, draw_row,
 							   recall);
+	recall->num_queries = recall->reservoir.count;
 }
 
 /* ------------------------------------------------------------------------

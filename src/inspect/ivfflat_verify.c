@@ -27,10 +27,8 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
-#include "catalog/pg_class_d.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"

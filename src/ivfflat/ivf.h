@@ -14,12 +14,12 @@
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
-#include "utils/sampling.h"
 
 #include "base/compat.h"
 #include "index/coder.h"
 #include "index/page_edit.h"
 #include "index/parallel_build.h"
+#include "index/row_reservoir.h"
 #include "ivfflat/ivf_code.h"
 #include "ivfflat/ivf_format.h"
 #include "ivfflat/ivf_kmeans.h"
@@ -459,15 +459,11 @@ extern void	 ivf_train_help_end(IvfTrainHelper *helper);
 /* A sample of the rows of a table, as the leader has it. */
 typedef struct IvfSample
 {
-	IvfIndex		  *index;
-	MemoryContext	   context;
-	struct varlena	 **values; /* as in the table */
-	uint32			   count;
-	uint32			   target;
-	double			   rows; /* about as many are to be indexed */
-	double			   rows_seen;
-	double			   rows_to_skip;
-	ReservoirStateData reservoir;
+	IvfIndex		*index;
+	MemoryContext	 context;
+	struct varlena **values; /* as in the table */
+	RowReservoir	 reservoir;
+	double			 rows; /* about as many are to be indexed */
 } IvfSample;
 
 extern void ivf_sample_take(IvfSample *sample, IvfIndex *index, Relation heap,

@@ -97,11 +97,11 @@ train_lists(IvfIndex *index, Relation heap, IndexInfo *index_info,
 	build_start_phase(PHASE_TRAIN, 0);
 	lists = ivf_lists_for_rows(index->lists_option, rows);
 	lists = Min(lists, Max(rows / MIN_ROWS_PER_LIST, 1));
-	lists = Min(lists, sample.count);
+	lists = Min(lists, sample.reservoir.count);
 	ivf_set_encoding(index, ivf_sample_encoding(&sample),
 					 rows / Max(lists, 1));
 
-	ivf_trainer_init(&trainer, index, sample.count, lists, team,
+	ivf_trainer_init(&trainer, index, sample.reservoir.count, lists, team,
 					 &shared->train);
 	points = ivf_sample_points(&sample, &trainer);
 	ivf_sample_end(&sample);

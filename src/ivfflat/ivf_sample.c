@@ -12,8 +12,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "access/tableam.h"
 #include "commands/progress.h"
 #include "miscadmin.h"
@@ -62,7 +60,7 @@ copy_value(Datum value)
 	return copy;
 }
 
-/* A reservoir sample (Vitter's algorithm Z). */
+/* Callback of table scans: let a row take its chance of being in the sample. */
 static void
 sample_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 				bool tuple_is_alive, void *state)
@@ -70,45 +68,20 @@ sample_callback(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 	IvfSample	 *sample = state;
 	MemoryContext old_context;
 	uint32		  at;
+	bool		  replaces;
 
-	if (isnull[0] || !tuple_is_alive)
+	if (isnull[0] || !tuple_is_alive ||
+		!row_reservoir_offer(&sample->reservoir, &at, &replaces))
 		return;
 
-	sample->rows_seen++;
-	if (sample->count < sample->target)
-	{
-		at = sample->count++;
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-									 sample->count);
-	}
-	else
-	{
-		if (sample->rows_to_skip < 0)
-			sample->rows_to_skip = reservoir_get_next_S(&sample->reservoir,
-														sample->rows_seen - 1,
-														sample->target);
-		if (sample->rows_to_skip-- > 0)
-			return;
-		at = (uint32) (sample->target *
-					   sampler_random_fract(&sample->reservoir.randstate));
+	if (replaces)
 		pfree(sample->values[at]);
-	}
-
+	else
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+									 sample->reservoir.count);
 	old_context = MemoryContextSwitchTo(sample->context);
 	sample->values[at] = copy_value(values[0]);
 	MemoryContextSwitchTo(old_context);
-}
-
-/*
- * As reservoir_init_selection_state does, which takes any random numbers, but
- * from a seed.
- */
-static void
-init_reservoir(ReservoirState reservoir, uint32 target, uint32 seed)
-{
-	sampler_random_init_state(seed, &reservoir->randstate);
-	reservoir->W = exp(-log(sampler_random_fract(&reservoir->randstate)) /
-					   target);
 }
 
 void
@@ -124,6 +97,7 @@ ivf_sample_take(IvfSample *sample, IvfIndex *index, Relation heap,
 	double		read = 0;
 	Size		value_bytes = index->coder.point_bytes + MAXIMUM_ALIGNOF * 4;
 	Size		memory = (Size) maintenance_work_mem * 1024;
+	uint32		target;
 	BlockSamplerData sampler;
 
 	memset(sample, 0, sizeof(*sample));
@@ -138,19 +112,16 @@ ivf_sample_take(IvfSample *sample, IvfIndex *index, Relation heap,
 	/* the values, once more to share them, and the points that they become */
 	wanted = Min(wanted, memory / 4 * 3 /
 							 (2 * value_bytes + index->coder.point_bytes));
-	sample->target = Max(wanted, 1);
+	target = Max(wanted, 1);
 	sample->values = MemoryContextAllocHuge(sample->context,
-											sizeof(struct varlena *) *
-												sample->target);
-	init_reservoir(&sample->reservoir, sample->target, (uint32) index->seed);
-	sample->rows_to_skip = -1;
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
-								 sample->target);
+											sizeof(struct varlena *) * target);
+	row_reservoir_init(&sample->reservoir, target);
+	row_reservoir_seed(&sample->reservoir, (uint32) index->seed);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, target);
 	if (blocks == 0)
 		return;
 
-	sampled_blocks = sample->target * SAMPLE_SPREAD /
-					 Max(heap_rows / blocks, 1);
+	sampled_blocks = target * SAMPLE_SPREAD / Max(heap_rows / blocks, 1);
 	sampled_blocks = Min(Max(sampled_blocks, 100), blocks);
 	BlockSampler_Init(&sampler, blocks, (int) sampled_blocks,
 					  (uint32) index->seed);
@@ -164,7 +135,7 @@ ivf_sample_take(IvfSample *sample, IvfIndex *index, Relation heap,
 									 NULL);
 		read++;
 	}
-	sample->rows = sample->rows_seen * blocks / Max(read, 1);
+	sample->rows = sample->reservoir.rows_seen * blocks / Max(read, 1);
 }
 
 /* A value as others want it, in the current memory context. */
@@ -186,7 +157,7 @@ ivf_sample_encoding(const IvfSample *sample)
 													ALLOCSET_DEFAULT_SIZES);
 	MemoryContext	old_context = MemoryContextSwitchTo(context);
 	const void	   *values[ENCODING_ROWS];
-	uint32			count = Min(sample->count, ENCODING_ROWS);
+	uint32			count = Min(sample->reservoir.count, ENCODING_ROWS);
 	CodeEncoding	encoding;
 
 	for (uint32 i = 0; i < count; i++)
@@ -218,9 +189,9 @@ typedef struct SharedValue
 static Size
 shared_bytes(const IvfSample *sample)
 {
-	Size bytes = MAXALIGN(sizeof(SharedValue) * sample->count);
+	Size bytes = MAXALIGN(sizeof(SharedValue) * sample->reservoir.count);
 
-	for (uint32 i = 0; i < sample->count; i++)
+	for (uint32 i = 0; i < sample->reservoir.count; i++)
 		bytes += MAXALIGN(VARSIZE_ANY(sample->values[i]));
 	return bytes;
 }
@@ -229,9 +200,9 @@ static void
 fill_shared(const IvfSample *sample, char *memory)
 {
 	SharedValue *values = (SharedValue *) memory;
-	Size		 at = MAXALIGN(sizeof(SharedValue) * sample->count);
+	Size		 at = MAXALIGN(sizeof(SharedValue) * sample->reservoir.count);
 
-	for (uint32 i = 0; i < sample->count; i++)
+	for (uint32 i = 0; i < sample->reservoir.count; i++)
 	{
 		Size bytes = VARSIZE_ANY(sample->values[i]);
 
@@ -284,7 +255,7 @@ close_gaps(const IvfSample *sample, const char *memory, char *points)
 	Size			   bytes = sample->index->coder.point_bytes;
 	uint32			   count = 0;
 
-	for (uint32 i = 0; i < sample->count; i++)
+	for (uint32 i = 0; i < sample->reservoir.count; i++)
 	{
 		if (!values[i].kept)
 			continue;
@@ -304,7 +275,7 @@ ivf_sample_points(IvfSample *sample, IvfTrainer *trainer)
 	char		   *memory;
 	uint32			count;
 
-	if (trainer->team != NULL && sample->count > PIECE_ROWS)
+	if (trainer->team != NULL && sample->reservoir.count > PIECE_ROWS)
 		segment = build_segment_create(Max(bytes, 1));
 	if (segment != NULL)
 		memory = dsm_segment_address(segment);
@@ -312,7 +283,7 @@ ivf_sample_points(IvfSample *sample, IvfTrainer *trainer)
 		memory = palloc_extended(Max(bytes, 1), MCXT_ALLOC_HUGE);
 	fill_shared(sample, memory);
 
-	shared->items = sample->count;
+	shared->items = sample->reservoir.count;
 	shared->piece = PIECE_ROWS;
 	pg_atomic_write_u32(&shared->next_item, 0);
 	if (segment != NULL)

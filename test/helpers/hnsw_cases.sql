@@ -6,32 +6,12 @@
 CREATE FUNCTION rows(first int, last int, dims int) RETURNS TABLE (id int, v vector) LANGUAGE sql AS
 $$SELECT i, noise_vector(i % 13, dims, 31) + noise_vector(i % 290, dims, 32) FROM generate_series(first, last) i$$;
 
--- rows of equal vectors come in any order
-CREATE FUNCTION same_distances(tab text, op text, type text, dims int) RETURNS bool LANGUAGE plpgsql AS $$
-DECLARE
-	query text := format('SELECT array_agg(d) FROM (SELECT v %s $1::%s AS d FROM %s ORDER BY 1 LIMIT 150) x', op, type, tab);
-	by_index float8[];
-	by_sort float8[];
-BEGIN
-	FOR i IN 1 .. 3 LOOP
-		PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true);
-		IF i = 1 AND scans(format('SELECT v FROM %s ORDER BY v %s %L LIMIT 1', tab, op, noise_vector(1, dims, 33))) <> tab || '_v' THEN
-			RETURN NULL;
-		END IF;
-		EXECUTE query INTO by_index USING noise_vector(i, dims, 33)::text;
-		PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'off', true);
-		EXECUTE query INTO by_sort USING noise_vector(i, dims, 33)::text;
-		IF by_index IS DISTINCT FROM by_sort THEN
-			RETURN false;
-		END IF;
-	END LOOP;
-	RETURN true;
-END$$;
+\ir same_distances.sql
 
 CREATE FUNCTION verified() RETURNS bigint LANGUAGE sql AS
 $$SELECT count(hnsw_verify(('c' || n || '_v')::regclass)::text) FROM cases$$;
 CREATE FUNCTION wrong() RETURNS TABLE (type text, op text, dims int, options text) LANGUAGE sql AS
-$$SELECT type, op, dims, options FROM cases WHERE same_distances('c' || n, op, type, dims) IS NOT TRUE ORDER BY n$$;
+$$SELECT type, op, dims, options FROM cases WHERE same_distances('c' || n, op, type, dims, 150) IS NOT TRUE ORDER BY n$$;
 
 -- a statement for each case: %1$s is its number, %2$s how many dimensions it has
 CREATE FUNCTION for_each_case(statement text) RETURNS SETOF text LANGUAGE sql AS

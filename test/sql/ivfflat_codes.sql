@@ -29,28 +29,10 @@ BEGIN
 	END LOOP;
 END$$;
 SET ivfflat.probes = 32768;
--- halves of floats come in any order where they are equal
-CREATE FUNCTION same_distances(tab text, op text, type text) RETURNS bool LANGUAGE plpgsql AS $$
-DECLARE
-	query text := format('SELECT array_agg(d) FROM (SELECT v %s $1::%s AS d FROM %s ORDER BY 1 LIMIT 200) x', op, type, tab);
-	by_index float8[];
-	by_sort float8[];
-BEGIN
-	FOR i IN 1 .. 3 LOOP
-		PERFORM set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'on', true);
-		IF i = 1 AND scans(format('SELECT v FROM %s ORDER BY v %s %L LIMIT 1', tab, op, noise_vector(1, 70, 33))) <> tab || '_v' THEN
-			RETURN NULL;
-		END IF;
-		EXECUTE query INTO by_index USING noise_vector(i, 70, 33)::text;
-		PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'off', true);
-		EXECUTE query INTO by_sort USING noise_vector(i, 70, 33)::text;
-		IF by_index IS DISTINCT FROM by_sort THEN
-			RETURN false;
-		END IF;
-	END LOOP;
-	PERFORM ivfflat_verify(tab || '_v');
-	RETURN true;
-END$$;
+\set same :input '/helpers/same_distances.sql'
+\i :same
+CREATE FUNCTION same_distances(tab text, op text, type text) RETURNS bool LANGUAGE sql AS
+$$SELECT same_distances(tab, op, type, 70, 200) FROM ivfflat_verify((tab || '_v')::regclass)$$;
 SELECT type, name, same_distances('c' || n, op, type) FROM cases ORDER BY n;
 SELECT string_agg(format('DELETE FROM c%s WHERE id %% 3 = 0;', n), '') AS deletes FROM cases \gset
 :deletes
