@@ -99,6 +99,59 @@ supply_pages(const HnswExtentLayout *extent, HnswSupplyKind kind,
 	*end = extent->end_block;
 }
 
+/* Write a page of an extent to be, with all its slots unused. */
+static void
+log_new_page(HnswIndex *index, const HnswExtentLayout *layout,
+			 BlockNumber block)
+{
+	HnswEdit edit;
+	int		 page;
+
+	hnsw_edit_start(&edit, index);
+	page = page_edit_lock(&edit.pages, block);
+	hnsw_init_page(&index->geometry, page_edit_image(&edit.pages, page),
+				   hnsw_extent_page_kind(layout, block));
+	hnsw_edit_finish(&edit);
+}
+
+/*
+ * Have all pages of an extent to be in the file, with unused slots.  Those that
+ * are there already were added by somebody who did not live to name them (W3):
+ * zeros, but for one that had been logged.
+ */
+static void
+add_pages(HnswIndex *index, const HnswExtentLayout *layout)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(index->rel);
+
+	for (BlockNumber block = layout->entries; block < layout->end_block;
+		 block++)
+	{
+		bool   is_there = block < blocks;
+		bool   is_new = true;
+		Buffer buffer;
+
+		CHECK_FOR_INTERRUPTS();
+
+		/* new ones are written as zeros, so that the space is really there */
+		buffer = ReadBufferExtended(index->rel, MAIN_FORKNUM,
+									is_there ? block : P_NEW, RBM_NORMAL,
+									NULL);
+		if (BufferGetBlockNumber(buffer) != block)
+			elog(ERROR, "index \"%s\" was extended unexpectedly at block %u",
+				 RelationGetRelationName(index->rel), block);
+		if (is_there)
+		{
+			LockBuffer(buffer, BUFFER_LOCK_SHARE);
+			is_new = PageIsNew(BufferGetPage(buffer));
+			LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		}
+		ReleaseBuffer(buffer);
+		if (!is_new)
+			log_new_page(index, layout, block);
+	}
+}
+
 /*
  * Add an extent, unless somebody else has just done so.  Takes and releases
  * the relation extension lock, which makes growing exclusive without making
@@ -113,7 +166,6 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 	HnswMetaPageData	   *meta;
 	HnswSupply			   *supply;
 	const HnswExtentLayout *last;
-	BlockNumber				blocks;
 	uint64					present = 0;
 	int						page;
 
@@ -147,8 +199,7 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 			   : &index->directory->extents[index->directory->num_extents - 1];
 	extent.first = last == NULL ? 0 : last->end;
 
-	blocks = RelationGetNumberOfBlocks(index->rel);
-	extent.start = blocks;
+	extent.start = last == NULL ? HNSW_META_BLKNO + 1 : last->end_block;
 	size_extent(index, &extent, kind, present);
 	hnsw_extent_layout(&index->geometry, &extent, &layout);
 	if (layout.end > HNSW_MAX_ELEMENT || layout.end < layout.first)
@@ -157,34 +208,9 @@ grow(HnswIndex *index, HnswSupplyKind kind)
 							   RelationGetRelationName(index->rel),
 							   HNSW_MAX_ELEMENT)));
 
-	/* write the pages, as zeros, so that the space is really there */
-	for (BlockNumber block = layout.entries; block < layout.end_block; block++)
-	{
-		Buffer buffer;
-
-		CHECK_FOR_INTERRUPTS();
-		buffer = ReadBufferExtended(index->rel, MAIN_FORKNUM, P_NEW,
-									RBM_NORMAL, NULL);
-		if (BufferGetBlockNumber(buffer) != block)
-			elog(ERROR, "index \"%s\" was extended unexpectedly at block %u",
-				 RelationGetRelationName(index->rel), block);
-		ReleaseBuffer(buffer);
-	}
-
-	/* log the last one, so that replay extends the file before it is named */
-	{
-		HnswPageKind last_kind = supply_page_kind(kind);
-
-		if (kind == HNSW_SUPPLY_ELEMENTS)
-			last_kind = index->geometry.refinements.bytes > 0
-							? HNSW_PAGE_REFINEMENTS
-							: HNSW_PAGE_CODES;
-
-		hnsw_edit_start(&edit, index);
-		page = hnsw_edit_lock(&edit, layout.end_block - 1, last_kind);
-		(void) hnsw_edit_image(&edit, page, last_kind);
-		hnsw_edit_finish(&edit);
-	}
+	/* the last page is logged, so that replay extends the file before it is named */
+	add_pages(index, &layout);
+	log_new_page(index, &layout, layout.end_block - 1);
 
 	hnsw_edit_start(&edit, index);
 	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);

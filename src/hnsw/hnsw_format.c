@@ -150,6 +150,18 @@ hnsw_extent_layout(const HnswGeometry *geometry, const HnswExtent *extent,
 	layout->end_block = layout->overflow + extent->overflow_pages;
 }
 
+HnswPageKind
+hnsw_extent_page_kind(const HnswExtentLayout *layout, BlockNumber block)
+{
+	Assert(block >= layout->entries && block < layout->end_block);
+	return block < layout->lists		 ? HNSW_PAGE_ENTRIES
+		   : block < layout->uppers		 ? HNSW_PAGE_EDGES
+		   : block < layout->codes		 ? HNSW_PAGE_UPPER
+		   : block < layout->refinements ? HNSW_PAGE_CODES
+		   : block < layout->overflow	 ? HNSW_PAGE_REFINEMENTS
+										 : HNSW_PAGE_OVERFLOW;
+}
+
 int
 hnsw_element_level(const HnswGeometry	  *geometry,
 				   const HnswExtentLayout *layout, uint64 seed, uint32 index)

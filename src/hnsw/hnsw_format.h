@@ -380,6 +380,10 @@ extern void hnsw_extent_layout(const HnswGeometry *geometry,
 							   const HnswExtent	  *extent,
 							   HnswExtentLayout	  *layout);
 
+/* What the page of an extent is for. */
+extern HnswPageKind hnsw_extent_page_kind(const HnswExtentLayout *layout,
+										  BlockNumber			  block);
+
 /* Pages that an array takes for so many elements. */
 extern uint32 hnsw_array_pages(const HnswArray *array, uint32 elements);
 

@@ -128,6 +128,26 @@ foreach my $how (qw(backend kill))
 		FROM (SELECT nextval('growing_ids') AS n FROM generate_series(1, 300)) s});
 	agree($node, $growing, 'it grows on', 1);
 }
+
+# An extent that was added and never named: zeros, and pages that were logged, here
+# of other kinds.  The next extents begin there, so the file becomes no longer.
+{
+	my $file = $node->data_dir . '/' . $node->safe_psql('postgres', q{SELECT pg_relation_filepath('growing_v_idx')});
+	my $before;
+	my $index;
+
+	$node->stop;
+	disable_checksums($node);
+	$index = slurp_file($file);
+	append_to_file($file, "\0" x (8192 * 2) . substr($index, 8192, 8192) x 8 . "\0" x (8192 * 800));
+	$node->start;
+	$before = $node->safe_psql('postgres', q{SELECT pg_relation_size('growing_v_idx')});
+	$node->safe_psql('postgres', qq{INSERT INTO growing SELECT n, make_vector('clusters', n, 200, $seed)
+		FROM (SELECT nextval('growing_ids') AS n FROM generate_series(1, 4000)) s});
+	is($node->safe_psql('postgres', q{SELECT pg_relation_size('growing_v_idx')}), $before, 'pages of nobody are used');
+	crash($node, 'kill');
+	agree($node, $growing, 'after a growth into pages of nobody', 1);
+}
 $node->append_conf('postgresql.conf', q{wal_consistency_checking = ''});
 $node->reload;
 
