@@ -148,6 +148,15 @@ typedef struct SignScore
 #define LOOKUP_ENTRIES 32
 #define PANEL_WIDTH	   32
 
+/* The vector of an 8-bit code is offset + step * code[i]. */
+typedef struct CodeScale
+{
+	float  offset;
+	float  step;
+	uint32 sum;			/* of code[i] */
+	uint32 sum_squares; /* of code[i]^2 */
+} CodeScale;
+
 typedef struct DistanceKernels
 {
 	/* "baseline", "neon", "avx2", "avx512", "avx512vnni" or "avx512popcnt" */
@@ -207,6 +216,19 @@ typedef struct DistanceKernels
 	 */
 	int64 (*dot_u8_i16)(const uint8 *code, const int16 *q, uint32 dim);
 	uint32 (*dot_u8_u8)(const uint8 *a, const uint8 *b, uint32 dim);
+
+	/* dots[i] = that of a and b[i], for i < count */
+	void (*dots_u8_u8)(const uint8 *a, const uint8 *const *b, uint32 count,
+					   uint32 dim, uint32 *dots);
+
+	/*
+	 * Euclidean distances between the vector that a tells of and those of
+	 * b[i], for i < count, by the dots of their codes.  In double without
+	 * fused operations, so all sets give the same; never NaN, at most FLT_MAX.
+	 */
+	void (*l2_scaled_u8)(const CodeScale *a, const CodeScale *const *b,
+						 const uint32 *dots, uint32 count, uint32 dim,
+						 float *distances);
 
 	/*
 	 * The same of levels of 4, 2 or 1 bits, packed into n bytes: bits b * k ..

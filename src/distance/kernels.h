@@ -11,6 +11,15 @@
 /* SSE2 on x86, NEON on Arm, portable C elsewhere */
 extern const DistanceKernels distance_kernels_baseline;
 
+/*
+ * A kernel that the tables share unless they have their own: other files might
+ * have fused operations.
+ */
+extern void baseline_l2_scaled_u8(const CodeScale		 *a,
+								  const CodeScale *const *b,
+								  const uint32 *dots, uint32 count, uint32 dim,
+								  float *distances);
+
 #if defined(__x86_64__)
 #define DISTANCE_HAVE_X86_KERNELS
 extern const DistanceKernels distance_kernels_avx2;

@@ -662,6 +662,50 @@ dot_u8_u8(const uint8 *a, const uint8 *b, uint32 dim)
 	return (uint32) vc_sum(vc_add(vc_add(sum0, sum1), vc_add(sum2, sum3)));
 }
 
+/* dots_u8_u8 -- four at a time, for which `a` is loaded once. */
+static void
+dots_u8_u8(const uint8 *a, const uint8 *const *b, uint32 count, uint32 dim,
+		   uint32 *dots)
+{
+	for (; count >= 4; b += 4, dots += 4, count -= 4)
+	{
+		uint32		i = 0;
+
+		DECLARE_VC_SUMS(sum);
+
+#define ADD_PRODUCTS(k) sum##k = vc_dot(sum##k, va, vc_load_u8(b[k] + i))
+		for (; i + VC_CODES <= dim; i += VC_CODES)
+		{
+			VC			va = vc_load_u8(a + i);
+
+			ADD_PRODUCTS(0);
+			ADD_PRODUCTS(1);
+			ADD_PRODUCTS(2);
+			ADD_PRODUCTS(3);
+		}
+#undef ADD_PRODUCTS
+#define ADD_PRODUCTS(k) sum##k = vc_dot(sum##k, va, vc_load_u8_tail(b[k], dim, dim - i))
+		if (i < dim)
+		{
+			VC			va = vc_load_u8_tail(a, dim, dim - i);
+
+			ADD_PRODUCTS(0);
+			ADD_PRODUCTS(1);
+			ADD_PRODUCTS(2);
+			ADD_PRODUCTS(3);
+		}
+#undef ADD_PRODUCTS
+		dots[0] = (uint32) vc_sum(sum0);
+		dots[1] = (uint32) vc_sum(sum1);
+		dots[2] = (uint32) vc_sum(sum2);
+		dots[3] = (uint32) vc_sum(sum3);
+	}
+	for (uint32 k = 0; k < count; k++)
+		dots[k] = dot_u8_u8(a, b[k], dim);
+}
+
+#define L2_SCALED_U8 baseline_l2_scaled_u8
+
 #endif							/* HAVE_DOT_U8_U8 */
 
 static float
@@ -1504,6 +1548,8 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.dot_u8_i16 = dot_u8_i16, \
 	.dot_packed_i16 = dot_packed_i16, \
 	.dot_u8_u8 = dot_u8_u8, \
+	.dots_u8_u8 = dots_u8_u8, \
+	.l2_scaled_u8 = L2_SCALED_U8, \
 	.l1_u8_f32 = l1_u8_f32, \
 	.l1_u8_u8 = l1_u8_u8, \
 	.unpack_u8 = unpack_u8, \

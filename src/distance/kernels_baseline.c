@@ -8,6 +8,8 @@
  */
 #include "c.h"
 
+#include <float.h>
+#include <math.h>
 #include <simde/x86/sse2.h>
 #include <simde/x86/ssse3.h>
 #include <simde/x86/fma.h>
@@ -450,6 +452,30 @@ vf_hadamard(VF v)
 						simde_mm_xor_ps(v, odd));
 	return simde_mm_add_ps(simde_mm_shuffle_ps(v, v, 0x4e),
 						   simde_mm_xor_ps(v, upper));
+}
+
+void
+baseline_l2_scaled_u8(const CodeScale *a, const CodeScale *const *b,
+					  const uint32 *dots, uint32 count, uint32 dim,
+					  float *distances)
+{
+	double offset_a = a->offset;
+	double step_a = a->step;
+	double step_sum_a = step_a * a->sum;
+	double step_squares_a = step_a * step_a * a->sum_squares;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		double offset = offset_a - b[i]->offset;
+		double step = b[i]->step;
+		double square = dim * offset * offset +
+						2 * offset * (step_sum_a - step * b[i]->sum) +
+						step_squares_a + step * step * b[i]->sum_squares -
+						2 * step_a * step * dots[i];
+		double distance = square > 0 ? sqrt(square) : 0;
+
+		distances[i] = distance <= FLT_MAX ? (float) distance : FLT_MAX;
+	}
 }
 
 #define KERNELS_TABLE distance_kernels_baseline

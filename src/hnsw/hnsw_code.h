@@ -192,4 +192,22 @@ hnsw_code_distance(const HnswCoder *coder, const HnswCode *a,
 							   (const VectorCode *) b);
 }
 
+/* The same between one code and each of `count` others. */
+static inline void
+hnsw_code_distances(const HnswCoder *coder, const HnswCode *a,
+					const HnswCode *const *b, uint32 count, float *distances)
+{
+	if (likely(!coder->links_by_refinement))
+		coder_code_distances(&coder->codes, (const VectorCode *) a,
+							 (const VectorCode *const *) b, count, distances);
+	else if (coder->encoding.refinement != HNSW_REFINEMENT_VALUE)
+		coder_code_distances(&coder->refinement, (const VectorCode *) a,
+							 (const VectorCode *const *) b, count, distances);
+	else
+	{
+		for (uint32 i = 0; i < count; i++)
+			distances[i] = hnsw_value_distance(coder, a, b[i]);
+	}
+}
+
 #endif /* HNSW_CODE_H */

@@ -323,4 +323,21 @@ coder_code_distance(const VectorCoder *coder, const VectorCode *a,
 	pg_unreachable();
 }
 
+/* The same between one code and each of `count` others. */
+static inline void
+coder_code_distances(const VectorCoder *coder, const VectorCode *a,
+					 const VectorCode *const *b, uint32 count,
+					 float *distances)
+{
+	if (likely(coder->encoding.kind == CODE_SQ8))
+		sq8_code_distances(coder->metric, (const Sq8Code *) a,
+						   (const Sq8Code *const *) b, count,
+						   coder->dimensions, distances);
+	else
+	{
+		for (uint32 i = 0; i < count; i++)
+			distances[i] = coder_code_distance(coder, a, b[i]);
+	}
+}
+
 #endif /* INDEX_CODER_H */

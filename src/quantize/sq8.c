@@ -417,6 +417,54 @@ sq8_code_distance(Sq8Metric metric, const Sq8Code *a, const Sq8Code *b,
 	return clamp_to_float(distance);
 }
 
+StaticAssertDecl(offsetof(Sq8Code, offset) == offsetof(CodeScale, offset) &&
+					 offsetof(Sq8Code, step) == offsetof(CodeScale, step) &&
+					 offsetof(Sq8Code, sum) == offsetof(CodeScale, sum) &&
+					 offsetof(Sq8Code, sum_squares) ==
+						 offsetof(CodeScale, sum_squares),
+				 "Sq8Code begins with a CodeScale");
+
+/* Codes whose products are computed at once. */
+#define DISTANCES_BLOCK 32
+
+void
+sq8_code_distances(Sq8Metric metric, const Sq8Code *a, const Sq8Code *const *b,
+				   uint32 count, uint32 dim, float *distances)
+{
+	LevelSums sums = code_sums(a);
+
+	if (metric == SQ8_L1)
+	{
+		for (uint32 i = 0; i < count; i++)
+			distances[i] = sq8_code_distance(metric, a, b[i], dim);
+		return;
+	}
+
+	while (count > 0)
+	{
+		uint32		 n = Min(count, DISTANCES_BLOCK);
+		const uint8 *levels[DISTANCES_BLOCK];
+		uint32		 dots[DISTANCES_BLOCK];
+
+		for (uint32 i = 0; i < n; i++)
+			levels[i] = b[i]->code;
+		distance_kernels->dots_u8_u8(a->code, levels, n, dim, dots);
+		if (metric == SQ8_L2)
+			distance_kernels->l2_scaled_u8((const CodeScale *) a,
+										   (const CodeScale *const *) b, dots,
+										   n, dim, distances);
+		else
+		{
+			for (uint32 i = 0; i < n; i++)
+				distances[i] = clamp_to_float(
+					-inner_product(dim, sums, code_sums(b[i]), dots[i]));
+		}
+		b += n;
+		distances += n;
+		count -= n;
+	}
+}
+
 /* L2 norm of the decoded vector less its mean, rounding included */
 static double
 centered_norm(uint32 dim, LevelSums side)

@@ -101,6 +101,11 @@ extern float sq8_query_distance(const Sq8Query *query, const Sq8Code *code);
 extern float sq8_code_distance(Sq8Metric metric, const Sq8Code *a,
 							   const Sq8Code *b, uint32 dim);
 
+/* The same between one code and each of `count` others. */
+extern void sq8_code_distances(Sq8Metric metric, const Sq8Code *a,
+							   const Sq8Code *const *b, uint32 count,
+							   uint32 dim, float *distances);
+
 /*
  * Bound on |exact distance - sq8_query_distance|, where the exact distance is
  * that of real numbers or that of the float32 kernels, so long as these do not

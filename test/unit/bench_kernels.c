@@ -75,6 +75,13 @@ static int16		 ex_levels[MAX_DIM];
 static CodeBuffer code_a;
 static CodeBuffer code_b;
 
+static const uint8 *const	four_codes[] = {code_b.code.code, code_b.code.code,
+											code_b.code.code, code_b.code.code};
+static const Sq8Code *const eight_codes[] = {&code_b.code, &code_b.code,
+											 &code_b.code, &code_b.code,
+											 &code_b.code, &code_b.code,
+											 &code_b.code, &code_b.code};
+
 /* one element in five of 5 * dim dimensions */
 static SparseArray sparse_a = {index_a, a, 0};
 static SparseArray sparse_b = {index_b, b, 0};
@@ -160,6 +167,10 @@ scalar_hamming(const uint8 *x, const uint8 *y, uint32 bytes)
 	  sink = distance_kernels->dot_u8_i16(code_a.code.code, levels, dim))    \
 	X(dot_u8_u8, sink = distance_kernels->dot_u8_u8(code_a.code.code,        \
 													code_b.code.code, dim))  \
+	X(dots_u8_u8, distance_kernels->dots_u8_u8(code_a.code.code, four_codes, \
+											   4, dim, sums))                \
+	X(sq8_code_distances,                                                    \
+	  sq8_code_distances(SQ8_L2, &code_a.code, eight_codes, 8, dim, bounds)) \
 	X(l1_u8_f32, sink = distance_kernels->l1_u8_f32(code_a.code.code, -3,    \
 													0.02f, b, dim))          \
 	X(l1_u8_u8,                                                              \

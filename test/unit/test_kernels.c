@@ -21,7 +21,10 @@ static const uint32 large_dims[] = {511,  513,	767,  768,	 769,  1000,
 									1536, 2047, 4097, 15999, 16000};
 
 #define EXTREME_DIM 32768
-#define MAX_LEVEL	2047
+
+/* Codes that are compared with one at once. */
+#define MAX_DOTS  11
+#define MAX_LEVEL 2047
 
 /* an allocation whose last bytes are the array; misaligned for odd shift */
 typedef struct Buffer
@@ -818,6 +821,124 @@ test_code_kernels_extremes(void)
 	}
 }
 
+/* One code and several others, which lie apart from each other. */
+static void
+check_dots(uint32 dim, bool extreme)
+{
+	Buffer		 buffer_a = buffer_create(dim, (int) (dim % 5));
+	uint8		*a = buffer_a.array;
+	Buffer		 buffers[MAX_DOTS];
+	const uint8 *b[MAX_DOTS];
+	int64		 expected[MAX_DOTS] = {0};
+
+	for (uint32 i = 0; i < dim; i++)
+		a[i] = extreme ? 255 : (uint8) random_bits();
+	for (int k = 0; k < MAX_DOTS; k++)
+	{
+		uint8 *code;
+
+		buffers[k] = buffer_create(dim, k);
+		code = buffers[k].array;
+		for (uint32 i = 0; i < dim; i++)
+		{
+			code[i] = extreme ? 255 : (uint8) random_bits();
+			expected[k] += a[i] * code[i];
+		}
+		b[k] = code;
+	}
+
+	for (uint32 count = 0; count <= MAX_DOTS; count++)
+	{
+		uint32 dots[MAX_DOTS + 1] = {0};
+
+		dots[count] = 12345;
+		distance_kernels->dots_u8_u8(a, b, count, dim, dots);
+		for (uint32 k = 0; k < count; k++)
+			CHECK(dots[k] == expected[k],
+				  "dim %u, %u of %u: got %u, expected %lld", dim, k, count,
+				  dots[k], (long long) expected[k]);
+		CHECK(dots[count] == 12345, "dim %u: more than %u", dim, count);
+	}
+
+	buffer_free(buffer_a);
+	for (int k = 0; k < MAX_DOTS; k++)
+		buffer_free(buffers[k]);
+}
+
+static void
+test_dots(void)
+{
+	for (uint32 dim = 1; dim <= 300; dim++)
+		check_dots(dim, false);
+	for (int i = 0; i < (int) lengthof(large_dims); i++)
+		check_dots(large_dims[i], false);
+	check_dots(EXTREME_DIM - 1, true);
+	check_dots(EXTREME_DIM, true);
+}
+
+/* What sums tell of a code of dim random levels. */
+static CodeScale
+random_scale(uint32 dim, double magnitude)
+{
+	CodeScale scale = {0};
+
+	scale.offset = (float) (random_normal() * magnitude);
+	scale.step = (float) (random_between(0, 0.01) * magnitude);
+	for (uint32 i = 0; i < dim; i++)
+	{
+		uint32 level = random_bits() % 256;
+
+		scale.sum += level;
+		scale.sum_squares += level * level;
+	}
+	return scale;
+}
+
+/* All sets give exactly what the table gives that always works. */
+static void
+test_l2_scaled(void)
+{
+	static const double	   magnitudes[] = {1, 1e-30, 1e30, 5e37};
+	const DistanceKernels *kernels = distance_kernels;
+
+	for (int round = 0; round < 200; round++)
+	{
+		uint32			 dim = 1 + (uint32) (random_bits() % 1000);
+		double			 magnitude = magnitudes[round % 4];
+		CodeScale		 a = random_scale(dim, magnitude);
+		CodeScale		 scales[MAX_DOTS];
+		const CodeScale *b[MAX_DOTS];
+		uint32			 dots[MAX_DOTS];
+		float			 expected[MAX_DOTS];
+
+		for (int k = 0; k < MAX_DOTS; k++)
+		{
+			scales[k] = k == 2 ? a : random_scale(dim, magnitude);
+			b[k] = &scales[k];
+			dots[k] = k == 2 ? a.sum_squares
+							 : (uint32) (random_bits() % (dim * 40000));
+		}
+		CHECK(distance_select("baseline") || distance_select("neon"), "none");
+		distance_kernels->l2_scaled_u8(&a, b, dots, MAX_DOTS, dim, expected);
+		distance_kernels = kernels;
+
+		CHECK(expected[2] <= 1e-6 * dim * (fabs(a.offset) + 255 * a.step),
+			  "from itself: %g", expected[2]);
+		for (uint32 count = 0; count <= MAX_DOTS; count++)
+		{
+			float got[MAX_DOTS + 1] = {0};
+
+			got[count] = -1;
+			distance_kernels->l2_scaled_u8(&a, b, dots, count, dim, got);
+			for (uint32 k = 0; k < count; k++)
+				CHECK(got[k] == expected[k] && got[k] <= FLT_MAX,
+					  "dim %u, %u of %u: got %.9g, expected %.9g", dim, k,
+					  count, got[k], expected[k]);
+			CHECK(got[count] == -1, "dim %u: more than %u", dim, count);
+		}
+	}
+}
+
 static void
 check_quantize(uint32 dim, int shift, bool extreme)
 {
@@ -1026,6 +1147,8 @@ run_kernel_groups(void)
 	run_group("range", test_range);
 	run_group("code kernels", test_code_kernels);
 	run_group("code kernels: extreme sums", test_code_kernels_extremes);
+	run_group("dots of several codes", test_dots);
+	run_group("distances of several codes", test_l2_scaled);
 	run_group("quantize", test_quantize);
 	run_group("hadamard, flip, butterfly", test_rotation_parts);
 }

@@ -427,6 +427,53 @@ test_code_distance(void)
 			}
 }
 
+/* Distances to several codes are those to each of them. */
+static void
+test_code_distances(void)
+{
+	static const uint32 dims[] = {1, 3, 17, 128, 768};
+	static CodeBuffer	others[70];
+
+	for (int d = 0; d < (int) lengthof(dims); d++)
+		for (int k = 0; k < (int) lengthof(kinds); k++)
+			for (int m = 0; m < 3; m++)
+			{
+				Sq8Metric	   metric = (Sq8Metric) m;
+				uint32		   dim = dims[d];
+				const Sq8Code *codes[lengthof(others)];
+				double		   magnitude;
+				uint32		   count = random_bits() % lengthof(others) + 1;
+
+				kinds[k].fill(x, dim);
+				sq8_encode(metric, x, dim, &code_x.code);
+				for (uint32 i = 0; i < count; i++)
+				{
+					kinds[k].fill(y, dim);
+					sq8_encode(metric, y, dim, &others[i].code);
+					codes[i] = &others[i].code;
+				}
+				codes[count / 2] = &code_x.code;
+
+				magnitude = fabs(code_x.code.offset) +
+							255.0 * code_x.code.step;
+				magnitude *= dim * (metric == SQ8_IP ? magnitude : 1);
+				sq8_code_distances(metric, &code_x.code, codes, count, dim,
+								   decoded);
+				for (uint32 i = 0; i < count; i++)
+				{
+					float expected = sq8_code_distance(metric, &code_x.code,
+													   codes[i], dim);
+
+					/* a compiler may fuse operations of one of them */
+					CHECK(fabs(decoded[i] - expected) <=
+							  1e-6 * (fabs(expected) + magnitude),
+						  "%s, %s, dim %u, %u of %u: got %g, expected %g",
+						  metric_names[m], kinds[k].name, dim, i, count,
+						  decoded[i], expected);
+				}
+			}
+}
+
 static void
 check_grid(double start, double step, uint32 grid_levels, double tolerance)
 {
@@ -526,6 +573,7 @@ run_sq8_groups(void)
 	run_group("sq8: error bound, L1", test_bounds_l1);
 	run_group("sq8: error bounds are tight", test_bounds_tight);
 	run_group("sq8: distance of codes", test_code_distance);
+	run_group("sq8: distances of several codes", test_code_distances);
 	run_group("sq8: grids are kept", test_grids);
 	run_group("sq8: likely error bound", test_likely_error);
 	run_group("sq8: decode", test_decode);
