@@ -29,6 +29,9 @@
 /* Bytes of a code that are prefetched before it is compared. */
 #define PREFETCH_BYTES 256
 
+/* Candidates of the beam that are counted as one first. */
+#define BEAM_STEP 8
+
 #define EXPANDED ((uint32) 0x80000000)
 
 /* Codes of varying size are kept in units of this many bytes. */
@@ -498,6 +501,7 @@ hnsw_graph_worker_init(HnswGraphWorker *worker, HnswGraph *graph)
 	worker->beam = MemoryContextAlloc(context,
 									  sizeof(HnswGraphCandidate) * (ef + 1));
 	worker->hop = MemoryContextAlloc(context, sizeof(HnswElement) * capacity);
+	worker->codes = MemoryContextAlloc(context, sizeof(HnswCode *) * capacity);
 	worker->distances = MemoryContextAlloc(context, sizeof(float) * capacity);
 	worker->candidates = MemoryContextAlloc(context,
 											sizeof(HnswNeighbour) * ef);
@@ -512,12 +516,15 @@ prefetch(const void *address, Size bytes)
 		__builtin_prefetch((const char *) address + i);
 }
 
-static inline void
+static inline const HnswCode *
 prefetch_code(const HnswGraph *graph, HnswElement element)
 {
-	prefetch(hnsw_graph_code(graph, element),
-			 graph->code_bytes == 0 ? PREFETCH_BYTES
-									: Min(graph->code_bytes, PREFETCH_BYTES));
+	const HnswCode *code = hnsw_graph_code(graph, element);
+
+	prefetch(code, graph->code_bytes == 0
+					   ? PREFETCH_BYTES
+					   : Min(graph->code_bytes, PREFETCH_BYTES));
+	return code;
 }
 
 static inline void
@@ -544,7 +551,10 @@ static HnswGraphCandidate
 descend(const HnswGraph *graph, const HnswCode *code, HnswGraphCandidate from,
 		int level)
 {
-	HnswElement last;
+	HnswElement		hop[HNSW_MAX_M];
+	const HnswCode *codes[HNSW_MAX_M];
+	float			distances[HNSW_MAX_M];
+	HnswElement		last;
 
 	do
 	{
@@ -555,23 +565,41 @@ descend(const HnswGraph *graph, const HnswCode *code, HnswGraphCandidate from,
 
 		last = from.element;
 		for (int i = 0; i < count; i++)
-			prefetch_code(graph, list_edge(list, i));
+		{
+			hop[i] = list_edge(list, i);
+			codes[i] = prefetch_code(graph, hop[i]);
+		}
+		hnsw_code_distances(graph->coder, code, codes, count, distances);
 		for (int i = 0; i < count; i++)
 		{
-			HnswElement element = list_edge(list, i);
-			float		distance;
-
-			distance = hnsw_code_distance(graph->coder, code,
-										  hnsw_graph_code(graph, element));
-			if (distance < from.distance)
+			if (distances[i] < from.distance)
 			{
-				from.distance = distance;
-				from.element = element;
+				from.distance = distances[i];
+				from.element = hop[i];
 			}
 		}
 	} while (from.element != last);
 
 	return from;
+}
+
+/*
+ * How many of the beam are at most so far away?  First by every eighth of them,
+ * then among eight: by counting, for which way branches would go is anyone's
+ * guess, and no comparison needs to wait for another.
+ */
+static inline int
+count_nearer(const HnswGraphCandidate *beam, int count, float distance)
+{
+	int low = 0;
+	int nearer = 0;
+
+	for (int i = BEAM_STEP - 1; i < count; i += BEAM_STEP)
+		low += beam[i].distance <= distance;
+	low *= BEAM_STEP;
+	for (int i = low; i < Min(low + BEAM_STEP - 1, count); i++)
+		nearer += beam[i].distance <= distance;
+	return low + nearer;
 }
 
 /*
@@ -583,21 +611,15 @@ offer(HnswGraphWorker *worker, HnswElement element, float distance)
 {
 	HnswGraphCandidate *beam = worker->beam;
 	int					low = 0;
-	int					high = worker->beam_count;
 
 	if (worker->beam_count == worker->graph->ef_construction)
 	{
 		if (distance >= beam[worker->beam_count - 1].distance)
 			return INT_MAX;
-		high = --worker->beam_count;
+		worker->beam_count--;
 	}
 
-	/* without branches: which way a step goes is anyone's guess */
-	for (int left = high, half; left > 0; left -= half)
-	{
-		half = (left + 1) / 2;
-		low += beam[low + half - 1].distance <= distance ? half : 0;
-	}
+	low = count_nearer(beam, worker->beam_count, distance);
 	memmove(&beam[low + 1], &beam[low],
 			sizeof(HnswGraphCandidate) * (worker->beam_count - low));
 	beam[low].distance = distance;
@@ -617,6 +639,7 @@ search_level(HnswGraphWorker *worker, const HnswCode *code,
 	const HnswGraph	   *graph = worker->graph;
 	HnswGraphCandidate *beam = worker->beam;
 	HnswElement		   *hop = worker->hop;
+	const HnswCode	  **codes = worker->codes;
 	float			   *distances = worker->distances;
 	uint8			   *visited = worker->visited;
 	uint8				epoch;
@@ -641,8 +664,8 @@ search_level(HnswGraphWorker *worker, const HnswCode *code,
 		}
 
 		/*
-		 * Three loops rather than one: only the last has branches that
-		 * cannot be predicted, so the CPU works on several codes at a time.
+		 * Loop after loop rather than one: only the last has branches that
+		 * cannot be predicted, and distances are computed together.
 		 */
 		list = hnsw_graph_list(graph, beam[next].element, level);
 		beam[next].element |= EXPANDED;
@@ -658,12 +681,10 @@ search_level(HnswGraphWorker *worker, const HnswCode *code,
 
 		next++;
 		for (int i = 0; i < fresh; i++)
-			prefetch_code(graph, hop[i]);
+			codes[i] = prefetch_code(graph, hop[i]);
 		if (next < worker->beam_count)
 			prefetch_list(graph, beam[next].element, level);
-		for (int i = 0; i < fresh; i++)
-			distances[i] = hnsw_code_distance(graph->coder, code,
-											  hnsw_graph_code(graph, hop[i]));
+		hnsw_code_distances(graph->coder, code, codes, fresh, distances);
 
 		for (int i = 0; i < fresh; i++)
 		{

@@ -129,6 +129,7 @@ typedef struct HnswGraphWorker
 	HnswGraphCandidate *beam; /* ef_construction + 1 */
 	int					beam_count;
 	HnswElement		   *hop;		/* 2m */
+	const HnswCode	  **codes;		/* of hop */
 	float			   *distances;	/* of hop */
 	HnswNeighbour	   *candidates; /* for new lists: ef_construction */
 	HnswNeighbour	   *old_list;	/* for lists selected again: 2m + 1 */

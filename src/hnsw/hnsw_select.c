@@ -22,6 +22,9 @@
 #define CACHE_LINE_BYTES 64
 #define PREFETCH_BYTES	 256
 
+/* Candidates that are looked at together. */
+#define RUN_LENGTH 16
+
 /* Candidates mostly come in order, or nearly so, and there are few. */
 static void
 sort_by_distance(HnswNeighbour *neighbours, int count)
@@ -57,40 +60,92 @@ prefetch_code(const HnswCode *code)
 		__builtin_prefetch((const char *) code + i);
 }
 
-/* Is one of `kept` so much nearer to the candidate than the base is? */
-static inline bool
-is_occluded(const HnswCoder *coder, const HnswNeighbour *candidate,
-			const HnswNeighbour *kept, int count, float slack)
+/*
+ * Candidates that were selected before, or those that came since; by ascending
+ * distance.  What is kept of those before `next` is at the front.
+ */
+typedef struct Part
 {
-	for (int i = 0; i < count; i++)
-	{
-		float distance = hnsw_code_distance(coder, candidate->code,
-											kept[i].code);
+	HnswNeighbour *members;
+	int			   count;
+	int			   next;
+	int			   kept;
+} Part;
 
-		if (distance + slack * fabsf(distance) < candidate->distance)
-			return true;
+/* A run of candidates of both parts by ascending distance. */
+typedef struct Run
+{
+	HnswNeighbour members[RUN_LENGTH];
+	bool		  was_selected[RUN_LENGTH];
+	bool		  occluded[RUN_LENGTH]; /* by one that is kept */
+	int			  count;
+} Run;
+
+/* Take the next ones; none if there are no more. */
+static void
+take_run(Run *run, Part *selected, Part *fresh)
+{
+	for (run->count = 0; run->count < RUN_LENGTH; run->count++)
+	{
+		bool is_selected = fresh->next == fresh->count ||
+						   (selected->next < selected->count &&
+							selected->members[selected->next].distance <=
+								fresh->members[fresh->next].distance);
+		Part *part = is_selected ? selected : fresh;
+
+		if (part->next == part->count)
+			return;
+		run->members[run->count] = part->members[part->next++];
+		run->was_selected[run->count] = is_selected;
+		run->occluded[run->count] = false;
+		prefetch_code(run->members[run->count].code);
 	}
-	return false;
+}
+
+/*
+ * Which members of the run, from `first` on, are so much nearer to `kept` than
+ * to the base?  What was selected together was compared then.
+ */
+static void
+occlude(const HnswCoder *coder, Run *run, int first, const HnswNeighbour *kept,
+		bool was_selected, float slack)
+{
+	const HnswCode *codes[RUN_LENGTH];
+	float			distances[RUN_LENGTH];
+	int				members[RUN_LENGTH];
+	int				count = 0;
+
+	for (int i = first; i < run->count; i++)
+	{
+		if (run->occluded[i] || (was_selected && run->was_selected[i]) ||
+			HNSW_EDGE_IS_PROTECTED(run->members[i].edge))
+			continue;
+		members[count] = i;
+		codes[count++] = run->members[i].code;
+	}
+	if (count == 0)
+		return;
+	hnsw_code_distances(coder, kept->code, codes, count, distances);
+	for (int i = 0; i < count; i++)
+		run->occluded[members[i]] = distances[i] +
+										slack * fabsf(distances[i]) <
+									run->members[members[i]].distance;
 }
 
 int
 hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
 						 int *num_selected, int count, HnswSelection selection)
 {
-	int			   limit = selection.limit;
-	int			   fill = selection.fill;
-	float		   slack = selection.slack;
-	HnswNeighbour  spare[2 * HNSW_MAX_M]; /* the nearest ones not kept */
-	int			   num_spare = 0;
-	int			   selected = *num_selected;
-	HnswNeighbour *fresh = candidates + selected;
-	int			   num_fresh = count - selected;
-	int			   protected_left = count_protected(candidates, count);
-	int			   kept_selected = 0;
-	int			   kept_fresh = 0;
-	int			   kept;
-	int			   i = 0;
-	int			   j = 0;
+	int			  limit = selection.limit;
+	int			  fill = selection.fill;
+	float		  slack = selection.slack;
+	HnswNeighbour spare[2 * HNSW_MAX_M]; /* the nearest ones not kept */
+	int			  num_spare = 0;
+	Part		  selected = {candidates, *num_selected, 0, 0};
+	Part fresh = {candidates + *num_selected, count - *num_selected, 0, 0};
+	int	 protected_left = count_protected(candidates, count);
+	int	 kept = 0;
+	Run	 run;
 
 	/* a share of an inner product says nothing of what lies how near */
 	if (coder->codes.opclass.metric == METRIC_IP)
@@ -98,51 +153,49 @@ hnsw_reselect_neighbours(const HnswCoder *coder, HnswNeighbour *candidates,
 
 	Assert(protected_left <= limit);
 	Assert(fill <= limit && fill <= lengthof(spare));
-	sort_by_distance(fresh, num_fresh);
+	sort_by_distance(fresh.members, fresh.count);
 
 	/*
-	 * Walk through both parts as one list by ascending distance.  Each part's
-	 * kept ones move to its front, where the walk has passed already.
+	 * Walk through both parts as one list by ascending distance, a run at a
+	 * time, so that distances to one that is kept are computed together.
 	 */
-	while ((i < selected || j < num_fresh) &&
-		   kept_selected + kept_fresh < limit)
+	for (take_run(&run, &selected, &fresh); run.count > 0 && kept < limit;
+		 take_run(&run, &selected, &fresh))
 	{
-		bool is_selected = j == num_fresh ||
-						   (i < selected &&
-							candidates[i].distance <= fresh[j].distance);
-		HnswNeighbour candidate = is_selected ? candidates[i++] : fresh[j++];
-		bool		  keep;
-
-		if (HNSW_EDGE_IS_PROTECTED(candidate.edge))
+		if (kept + protected_left < limit)
 		{
-			protected_left--;
-			keep = true;
-		}
-		else if (kept_selected + kept_fresh + protected_left >= limit)
-			continue;
-		else
-		{
-			if (j < num_fresh)
-				prefetch_code(fresh[j].code);
-			keep = !is_occluded(coder, &candidate, fresh, kept_fresh, slack) &&
-				   (is_selected || !is_occluded(coder, &candidate, candidates,
-												kept_selected, slack));
+			for (int i = 0; i < fresh.kept; i++)
+				occlude(coder, &run, 0, &fresh.members[i], false, slack);
+			for (int i = 0; i < selected.kept; i++)
+				occlude(coder, &run, 0, &selected.members[i], true, slack);
 		}
 
-		if (!keep)
+		for (int i = 0; i < run.count && kept < limit; i++)
 		{
-			if (num_spare < fill)
-				spare[num_spare++] = candidate;
+			const HnswNeighbour *member = &run.members[i];
+			Part *part = run.was_selected[i] ? &selected : &fresh;
+
+			if (HNSW_EDGE_IS_PROTECTED(member->edge))
+				protected_left--;
+			else if (kept + protected_left >= limit)
+				continue;
+			else if (run.occluded[i])
+			{
+				if (num_spare < fill)
+					spare[num_spare++] = *member;
+				continue;
+			}
+
+			part->members[part->kept++] = *member;
+			kept++;
+			if (kept + protected_left < limit)
+				occlude(coder, &run, i + 1, member, run.was_selected[i],
+						slack);
 		}
-		else if (is_selected)
-			candidates[kept_selected++] = candidate;
-		else
-			fresh[kept_fresh++] = candidate;
 	}
 
-	memmove(candidates + kept_selected, fresh,
-			sizeof(HnswNeighbour) * kept_fresh);
-	kept = kept_selected + kept_fresh;
+	memmove(candidates + selected.kept, fresh.members,
+			sizeof(HnswNeighbour) * fresh.kept);
 	sort_by_distance(candidates, kept);
 	*num_selected = kept;
 	for (int s = 0; s < num_spare && kept < fill; s++)
