@@ -766,19 +766,20 @@ link_upper(HnswBuild *build, uint32 first, uint32 end)
 static void
 link_lower(HnswBuild *build, uint32 first, uint32 end)
 {
-	const HnswGraph *graph = &build->graph;
+	HnswGraph *graph = &build->graph;
+	uint32	   linked = 0;
 
 	for (uint32 i = first; i < end; i++)
 	{
-		HnswElement element = *(HnswElement *) build_array_item(&graph->order,
-																i);
-		HnswElement start = *(HnswElement *) build_array_item(&graph->starts,
-															  element);
+		HnswElement start = hnsw_graph_start(graph, i);
 
+		if (start == HNSW_NONE)
+			continue;
 		CHECK_FOR_INTERRUPTS();
-		hnsw_graph_link(&build->worker, element, start);
+		hnsw_graph_link(&build->worker, i, start);
+		linked++;
 	}
-	hnsw_build_count_done(build, end - first);
+	hnsw_build_count_done(build, linked);
 }
 
 /* Vectors of other parts get neighbours in this one, too. */
@@ -946,7 +947,6 @@ hnsw_build_link_graph(HnswBuild *build)
 	uint64	   done = pg_atomic_read_u64(&build->shared->done);
 	uint32	   n;
 	uint32	   first;
-	uint32	   planned;
 
 	if (!hnsw_graph_finish_loading(graph))
 		return false;
@@ -959,10 +959,9 @@ hnsw_build_link_graph(HnswBuild *build)
 	link_upper(build, 0, first);
 	run_task(build, TASK_LINK_UPPER, first, n);
 	run_task(build, TASK_FIND_STARTS, 0, n);
-	planned = hnsw_graph_plan(graph);
-	first = Min(planned / FIRST_PART, FIRST_BATCH);
+	hnsw_graph_arrange(graph);
 	link_lower(build, 0, first);
-	run_task(build, TASK_LINK_LOWER, first, planned);
+	run_task(build, TASK_LINK_LOWER, first, n);
 
 	done = pg_atomic_read_u64(&build->shared->done) - done;
 	if (done != n)

@@ -100,7 +100,7 @@ hnsw_graph_attach(HnswGraph *graph, const HnswIndex *index,
 	INIT_ARRAY(lists, graph->list_bytes);
 	INIT_ARRAY(uppers, graph->upper_bytes);
 	INIT_ARRAY(starts, sizeof(HnswElement));
-	INIT_ARRAY(order, sizeof(HnswElement));
+	INIT_ARRAY(arrivals, sizeof(HnswElement));
 #undef INIT_ARRAY
 
 	MemoryContextSwitchTo(old_context);
@@ -334,7 +334,7 @@ hnsw_graph_finish_loading(HnswGraph *graph)
 						  graph->num_elements + shared->guests) ||
 		!build_array_fill(&graph->uppers, upper_slots(graph)) ||
 		!build_array_fill(&graph->starts, graph->num_elements) ||
-		!build_array_fill(&graph->order, graph->num_elements))
+		!build_array_fill(&graph->arrivals, graph->num_elements))
 		return false;
 
 	/* the highest is the first: so nobody has to change the entry point */
@@ -382,7 +382,7 @@ hnsw_graph_begin_linking(HnswGraph *graph)
 					   graph->num_elements + graph->shared->guests);
 	build_array_attach(&graph->uppers, upper_slots(graph));
 	build_array_attach(&graph->starts, graph->num_elements);
-	build_array_attach(&graph->order, graph->num_elements);
+	build_array_attach(&graph->arrivals, graph->num_elements);
 }
 
 void
@@ -396,7 +396,7 @@ hnsw_graph_detach(HnswGraph *graph)
 	build_array_detach(&graph->lists);
 	build_array_detach(&graph->uppers);
 	build_array_detach(&graph->starts);
-	build_array_detach(&graph->order);
+	build_array_detach(&graph->arrivals);
 	MemoryContextDelete(graph->context);
 	graph->context = NULL;
 }
@@ -412,7 +412,7 @@ hnsw_graph_free(HnswGraph *graph)
 	build_array_free(&graph->lists);
 	build_array_free(&graph->uppers);
 	build_array_free(&graph->starts);
-	build_array_free(&graph->order);
+	build_array_free(&graph->arrivals);
 	MemoryContextDelete(graph->context);
 	memset(graph, 0, sizeof(HnswGraph));
 }
@@ -1124,8 +1124,12 @@ hnsw_graph_find_starts(HnswGraph *graph, HnswElement first, HnswElement end)
 	}
 }
 
-uint32
-hnsw_graph_plan(HnswGraph *graph)
+/*
+ * Which element shall have each number: those of level 0 in the order of their
+ * starts along the tree, the others stay.
+ */
+static void
+choose_numbers(HnswGraph *graph)
 {
 	uint32		 n = graph->num_elements;
 	uint32		 planned = 0;
@@ -1139,8 +1143,7 @@ hnsw_graph_plan(HnswGraph *graph)
 	linked = MemoryContextAllocHuge(graph->context, sizeof(HnswElement) * n);
 	for (uint32 i = 0; i < n; i++)
 	{
-		HnswElement start = *(HnswElement *) build_array_item(&graph->starts,
-															  i);
+		HnswElement start = hnsw_graph_start(graph, i);
 
 		if (start != HNSW_NONE)
 			ends[start]++;
@@ -1157,14 +1160,38 @@ hnsw_graph_plan(HnswGraph *graph)
 	}
 	for (uint32 i = 0; i < n; i++)
 	{
-		HnswElement start = *(HnswElement *) build_array_item(&graph->starts,
-															  i);
+		HnswElement start = hnsw_graph_start(graph, i);
 
 		if (start != HNSW_NONE)
-			*(HnswElement *) build_array_item(&graph->order,
+			*(HnswElement *) build_array_item(&graph->arrivals,
 											  ends[start]++) = i;
 	}
 	pfree(linked);
 	pfree(ends);
-	return planned;
+
+	/* spread over the numbers of level 0, from the last one on */
+	for (uint32 i = n; i-- > 0;)
+	{
+		HnswElement *arrival = build_array_item(&graph->arrivals, i);
+
+		if (hnsw_graph_start(graph, i) == HNSW_NONE)
+			*arrival = i;
+		else
+			*arrival = hnsw_graph_arrival(graph, --planned);
+	}
+	Assert(planned == 0);
+}
+
+void
+hnsw_graph_arrange(HnswGraph *graph)
+{
+	uint32 n = graph->num_elements;
+
+	choose_numbers(graph);
+	if (graph->code_bytes == 0)
+		build_array_permute(&graph->code_places, &graph->arrivals, n);
+	else
+		build_array_permute(&graph->codes, &graph->arrivals, n);
+	build_array_permute(&graph->entries, &graph->arrivals, n);
+	build_array_permute(&graph->starts, &graph->arrivals, n);
 }

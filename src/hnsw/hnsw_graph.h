@@ -78,7 +78,7 @@ typedef struct HnswGraphShared
 	BuildArrayShared lists;
 	BuildArrayShared uppers;
 	BuildArrayShared starts;
-	BuildArrayShared order;
+	BuildArrayShared arrivals;
 } HnswGraphShared;
 
 /* A graph as one process sees it. */
@@ -108,10 +108,10 @@ typedef struct HnswGraph
 	HnswExtentLayout layout; /* of an extent for these elements alone */
 	Size			 list_bytes;
 	Size			 upper_bytes;
-	BuildArray		 lists;	 /* one an element */
-	BuildArray		 uppers; /* by hnsw_upper_slot */
-	BuildArray		 starts; /* where the search for an element starts */
-	BuildArray		 order;	 /* elements in the order they are linked in */
+	BuildArray		 lists;	   /* one an element */
+	BuildArray		 uppers;   /* by hnsw_upper_slot */
+	BuildArray		 starts;   /* where the search for an element starts */
+	BuildArray		 arrivals; /* the number that each element had before */
 } HnswGraph;
 
 typedef struct HnswGraphCandidate
@@ -192,10 +192,10 @@ extern void hnsw_graph_find_starts(HnswGraph *graph, HnswElement first,
 								   HnswElement end);
 
 /*
- * After that, by the leader: put them in order, those in the same region of
- * the graph next to each other.  Returns the number of elements to link.
+ * After that, by the leader: give the elements of level 0 other numbers of that
+ * level, by which those in the same region of the graph lie next to each other.
  */
-extern uint32 hnsw_graph_plan(HnswGraph *graph);
+extern void hnsw_graph_arrange(HnswGraph *graph);
 
 /*
  * Guests are vectors of other graphs that look for neighbours in this one.  In
@@ -256,6 +256,20 @@ hnsw_graph_code(const HnswGraph *graph, HnswElement element)
 			&graph->codes,
 			*(uint64 *) build_array_item(&graph->code_places, element));
 	return build_array_item(&graph->codes, element);
+}
+
+/* Where the search for an element starts, HNSW_NONE for those of upper levels. */
+static inline HnswElement
+hnsw_graph_start(const HnswGraph *graph, HnswElement element)
+{
+	return *(HnswElement *) build_array_item(&graph->starts, element);
+}
+
+/* The number that an element had when it was added, once they are arranged. */
+static inline HnswElement
+hnsw_graph_arrival(const HnswGraph *graph, HnswElement element)
+{
+	return *(HnswElement *) build_array_item(&graph->arrivals, element);
 }
 
 static inline int

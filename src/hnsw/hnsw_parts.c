@@ -135,7 +135,7 @@ typedef struct Parts
 	HnswElement *bridges; /* guests that join two pieces */
 	uint32		 num_bridges;
 
-	/* of the piece in memory, by the graph's elements */
+	/* of the piece in memory: by arrival, and by the graph's elements */
 	Visits		*visits;
 	HnswElement *numbers;
 
@@ -624,8 +624,8 @@ emit_guest(Parts *parts, HnswElement element, HnswElement number, int part,
 {
 	const HnswGraph *graph = &parts->build->graph;
 	const HnswCode	*code = hnsw_graph_code(graph, element);
-	const Visits	*visits = &parts->visits[element];
-	Guest			 guest = {0};
+	const Visits *visits = &parts->visits[hnsw_graph_arrival(graph, element)];
+	Guest		  guest = {0};
 
 	guest.number = number;
 	guest.piece = piece;
@@ -1294,11 +1294,11 @@ write_upper_lists(Parts *parts, const HnswExtentLayout *layout, int level)
 
 	for (HnswElement i = 0; i < graph->num_elements; i++)
 	{
-		uint32				 slot = hnsw_upper_slot(&index->geometry, layout,
-													parts->numbers[i], level);
-		Buffer				 buffer = ReadBuffer(index->rel,
-												 layout->uppers +
-													 slot / index->geometry.uppers_per_page);
+		HnswElement number = parts->numbers[hnsw_graph_arrival(graph, i)];
+		uint32 slot = hnsw_upper_slot(&index->geometry, layout, number, level);
+		Buffer buffer = ReadBuffer(index->rel,
+								   layout->uppers +
+									   slot / index->geometry.uppers_per_page);
 		const HnswGraphList *from = hnsw_graph_list(graph, i, 0);
 		HnswList			*list;
 
@@ -1309,7 +1309,8 @@ write_upper_lists(Parts *parts, const HnswExtentLayout *layout, int level)
 			index->geometry.upper_bytes);
 		list->count = Min(from->count, index->m);
 		for (int e = 0; e < list->count; e++)
-			list->edges[e] = parts->numbers[HNSW_EDGE_TARGET(from->edges[e])];
+			list->edges[e] = parts->numbers[hnsw_graph_arrival(
+				graph, HNSW_EDGE_TARGET(from->edges[e]))];
 		MarkBufferDirty(buffer);
 		UnlockReleaseBuffer(buffer);
 	}

@@ -194,6 +194,42 @@ build_array_attach(BuildArray *array, Size end)
 	}
 }
 
+/* What item i becomes. */
+static inline uint32
+source_of(const BuildArray *from, uint32 i)
+{
+	return *(uint32 *) build_array_item(from, i);
+}
+
+void
+build_array_permute(BuildArray *array, const BuildArray *from, uint32 count)
+{
+	char  *first = palloc(array->item_bytes);
+	uint8 *moved = palloc_extended(count, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	/* along each cycle, in which every item makes room for the next */
+	for (uint32 i = 0; i < count; i++)
+	{
+		uint32 to = i;
+		uint32 next = source_of(from, i);
+
+		CHECK_FOR_INTERRUPTS();
+		if (next == i || moved[i])
+			continue;
+		memcpy(first, build_array_item(array, i), array->item_bytes);
+		for (; next != i; to = next, next = source_of(from, to))
+		{
+			memcpy(build_array_item(array, to), build_array_item(array, next),
+				   array->item_bytes);
+			moved[to] = true;
+		}
+		memcpy(build_array_item(array, to), first, array->item_bytes);
+		moved[to] = true;
+	}
+	pfree(moved);
+	pfree(first);
+}
+
 void
 build_array_detach(BuildArray *array)
 {

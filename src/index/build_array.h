@@ -73,6 +73,13 @@ extern bool build_array_fill(BuildArray *array, Size end);
 /* Get to know the chunks of the first `end` items, which other processes made. */
 extern void build_array_attach(BuildArray *array, Size end);
 
+/*
+ * Item i becomes what item from[i] was, for i < count; from: an array of uint32
+ * that is a permutation.  By one process alone.
+ */
+extern void build_array_permute(BuildArray *array, const BuildArray *from,
+								uint32 count);
+
 /* Let go of all chunks in this process. */
 extern void build_array_detach(BuildArray *array);
 
