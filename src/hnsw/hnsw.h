@@ -38,6 +38,7 @@ typedef struct HnswOptions
 	int	  m;
 	int	  ef_construction;
 	int	  code_bits;
+	int	  rest_bits;
 	bool  store_values;
 	bool  inline_codes;
 } HnswOptions;

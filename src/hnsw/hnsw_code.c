@@ -10,7 +10,10 @@
 #include <float.h>
 #include <math.h>
 
+#include "access/heaptoast.h"
+
 #include "hnsw/hnsw.h"
+#include "quantize/sq8_rest.h"
 #include "types/halfvec.h"
 #include "types/sparsevec.h"
 #include "types/vector.h"
@@ -107,6 +110,22 @@ check_options(const VectorOpclass *opclass, HnswCodeOptions options)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("code_bits less than 8 are not supported for L1 "
 						"distance")));
+	if (options.rest_bits > 0 && !has_values)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("rest_bits is not supported for %s",
+						opclass->type->name),
+				 errdetail("Codes of this type hold the values themselves.")));
+	if (options.rest_bits > 0 && opclass->metric == METRIC_L1)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("rest_bits is not supported for L1 distance")));
+	if (options.rest_bits > 0 &&
+		(options.code_bits < 8 || options.store_values))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg(
+					 "rest_bits is not supported with code_bits less than 8 "
+					 "or store_values")));
 	if (options.inline_codes && !has_values)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("inline_codes is not supported for %s",
@@ -128,6 +147,27 @@ coarse_kind(uint32 bits)
 	return bits == 4   ? CODE_RABITQ_4
 		   : bits == 2 ? CODE_RABITQ_2
 					   : CODE_RABITQ_1;
+}
+
+static uint32
+rest_bytes(uint32 dimensions, uint32 bits)
+{
+	return INTALIGN(SQ8_REST_BYTES(dimensions, bits));
+}
+
+/* Bits of the rests of codes, 0 for none.  Codes not rotated have no loss. */
+static uint32
+choose_rest_bits(const VectorOpclass *opclass, uint32 dimensions,
+				 HnswCodeOptions options, CodeEncoding code)
+{
+	if (code.kind != CODE_SQ8 || !code.rotated || options.code_bits < 8 ||
+		options.store_values)
+		return 0;
+	if (options.rest_bits != HNSW_REST_BITS_AUTO)
+		return options.rest_bits;
+	return opclass->type->value_bytes(dimensions) > TOAST_TUPLE_THRESHOLD
+			   ? HNSW_DEFAULT_REST_BITS
+			   : 0;
 }
 
 /*
@@ -161,6 +201,13 @@ hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
 													 dimensions);
 		encoding.code.kind = coarse_kind(options.code_bits);
 		encoding.code.rotated = true;
+	}
+	encoding.rest_bits = choose_rest_bits(opclass, dimensions, options,
+										  encoding.code);
+	if (encoding.rest_bits > 0)
+	{
+		encoding.refinement = HNSW_REFINEMENT_REST;
+		encoding.refinement_bytes = rest_bytes(dimensions, encoding.rest_bits);
 	}
 	encoding.code_bytes = coder_code_bytes(encoding.code.kind, dimensions);
 	encoding.inline_codes = options.inline_codes;
@@ -210,6 +257,11 @@ hnsw_encoding_is_valid(HnswEncoding encoding, uint32 dimensions)
 					   INTALIGN(VECTOR_SIZE(dimensions)) ||
 				   encoding.refinement_bytes ==
 					   INTALIGN(HALFVEC_SIZE(dimensions));
+		case HNSW_REFINEMENT_REST:
+			return encoding.code.kind == CODE_SQ8 && encoding.code.rotated &&
+				   sq8_rest_bits_are_valid(encoding.rest_bits) &&
+				   encoding.refinement_bytes ==
+					   rest_bytes(dimensions, encoding.rest_bits);
 	}
 	return false;
 }
@@ -250,26 +302,39 @@ hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 	coder->total_bytes = encoding.code_bytes + encoding.refinement_bytes;
 }
 
+/* A code and what it lost, from the same floats. */
+static bool
+encode_with_rest(HnswCoder *coder, const void *value, char *bytes)
+{
+	VectorCoder *codes = &coder->codes;
+	VectorCode	*code = (VectorCode *) (bytes + coder->code_at);
+	double		 loss;
+	const float *x = coder_floats(codes, value, codes->floats, &loss);
+
+	if (x == NULL)
+		return false;
+	coder_encode_floats(codes, x, loss, code);
+	sq8_rest_encode(x, (const Sq8Code *) code, loss, codes->dimensions,
+					coder->encoding.rest_bits,
+					(Sq8Rest *) (bytes + coder->refinement_at));
+	return true;
+}
+
 bool
 hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 {
 	char *bytes = (char *) code;
 
+	if (coder->encoding.refinement == HNSW_REFINEMENT_REST)
+		return encode_with_rest(coder, value, bytes);
 	if (!coder_encode(&coder->codes, value,
 					  (VectorCode *) (bytes + coder->code_at)))
 		return false;
-	switch (coder->encoding.refinement)
-	{
-		case HNSW_REFINEMENT_NONE:
-			break;
-		case HNSW_REFINEMENT_CODE:
-			(void) coder_encode(&coder->refinement, value,
-								(VectorCode *) (bytes + coder->refinement_at));
-			break;
-		case HNSW_REFINEMENT_VALUE:
-			memcpy(bytes + coder->refinement_at, value, VARSIZE(value));
-			break;
-	}
+	if (coder->encoding.refinement == HNSW_REFINEMENT_CODE)
+		(void) coder_encode(&coder->refinement, value,
+							(VectorCode *) (bytes + coder->refinement_at));
+	else if (coder->encoding.refinement == HNSW_REFINEMENT_VALUE)
+		memcpy(bytes + coder->refinement_at, value, VARSIZE(value));
 	return true;
 }
 
@@ -325,6 +390,9 @@ hnsw_check_refinement(const HnswCoder *coder, const void *refinement)
 				type->dimensions(refinement) != (int) dimensions)
 				return "it is not a value of the type";
 			break;
+		case HNSW_REFINEMENT_REST:
+			return sq8_rest_check(refinement, dimensions,
+								  coder->encoding.rest_bits);
 	}
 	return NULL;
 }
@@ -393,23 +461,45 @@ hnsw_query_init_refinement(HnswQuery *query, HnswCoder *coder,
 	coder_query_set_deviations(&query->refinement, CODER_LIKELY_DEVIATIONS);
 }
 
-HnswBounds
-hnsw_refined_distance(const HnswQuery *query, const void *refinement)
+static HnswBounds
+bounds_of(const VectorCoder *coder, float distance, float error)
 {
-	const VectorCoder *coder = &query->coder->refinement;
-	HnswBounds		   bounds;
-	float			   distance;
-	float			   error;
+	HnswBounds bounds = {coder_lower_bound(coder, distance, error),
+						 coder_upper_bound(coder, distance, error)};
 
-	if (query->coder->encoding.refinement == HNSW_REFINEMENT_VALUE)
+	return bounds;
+}
+
+HnswBounds
+hnsw_refined_distance(const HnswQuery *query, float estimate,
+					  const void *refinement)
+{
+	const HnswCoder *coder = query->coder;
+	HnswBounds		 bounds = {0, 0};
+	float			 distance;
+	float			 error;
+
+	switch (coder->encoding.refinement)
 	{
-		bounds.lower = coder_exact_distance(&query->codes, refinement);
-		bounds.upper = bounds.lower;
-		return bounds;
+		case HNSW_REFINEMENT_NONE:
+			Assert(false);
+			break;
+		case HNSW_REFINEMENT_CODE:
+			distance = coder_query_distance(&query->refinement, refinement,
+											INFINITY, &error);
+			return bounds_of(&coder->refinement, distance, error);
+		case HNSW_REFINEMENT_VALUE:
+			bounds.lower = coder_exact_distance(&query->codes, refinement);
+			bounds.upper = bounds.lower;
+			break;
+		case HNSW_REFINEMENT_REST:
+			distance = sq8_rest_distance(&query->codes.sq8, estimate,
+										 refinement,
+										 coder->encoding.rest_bits);
+			error = sq8_rest_likely_error(&query->codes.sq8, estimate,
+										  refinement, distance,
+										  CODER_LIKELY_DEVIATIONS);
+			return bounds_of(&coder->codes, distance, error);
 	}
-	distance = coder_query_distance(&query->refinement, refinement, INFINITY,
-									&error);
-	bounds.lower = coder_lower_bound(coder, distance, error);
-	bounds.upper = coder_upper_bound(coder, distance, error);
 	return bounds;
 }

@@ -22,6 +22,7 @@ typedef struct HnswEncoding
 	uint32		   code_bytes; /* of each code; if codes vary, of a slot */
 	HnswRefinement refinement;
 	CodeEncoding   refinement_code; /* HNSW_REFINEMENT_CODE */
+	uint32		   rest_bits;		/* HNSW_REFINEMENT_REST: a dimension */
 	uint32		   refinement_bytes;
 	bool		   inline_codes; /* of the neighbours, with each list */
 } HnswEncoding;
@@ -49,10 +50,18 @@ hnsw_codes_vary(HnswEncoding encoding)
 
 extern uint32 hnsw_max_dimensions(VectorValueKind kind);
 
+/*
+ * Rests are worth their room where reading a value costs much: out of TOAST, where
+ * values of more bytes than rows may have come to lie.
+ */
+#define HNSW_REST_BITS_AUTO	   (-1)
+#define HNSW_DEFAULT_REST_BITS 2
+
 /* What the index's options say of codes. */
 typedef struct HnswCodeOptions
 {
 	uint32 code_bits;	 /* 8, 4, 2 or 1 */
+	int	   rest_bits;	 /* 4, 2, 1, 0, or HNSW_REST_BITS_AUTO */
 	bool   store_values; /* as the refinement */
 	bool   inline_codes;
 } HnswCodeOptions;
@@ -151,7 +160,7 @@ extern void hnsw_query_init_refinement(HnswQuery *query, HnswCoder *coder,
 
 /*
  * Bounds of the exact distance from an element's refinement; the distance itself
- * if that is the value.
+ * if that is the value.  estimate: that of its code, for a rest.
  */
 typedef struct HnswBounds
 {
@@ -159,8 +168,8 @@ typedef struct HnswBounds
 	double upper;
 } HnswBounds;
 
-extern HnswBounds hnsw_refined_distance(const HnswQuery *query,
-										const void		*refinement);
+extern HnswBounds hnsw_refined_distance(const HnswQuery *query, float estimate,
+										const void *refinement);
 
 /* What is wrong with a refinement as it was read, NULL if nothing. */
 extern const char *hnsw_check_refinement(const HnswCoder *coder,

@@ -245,8 +245,9 @@ typedef struct HnswSupply
 typedef enum HnswRefinement
 {
 	HNSW_REFINEMENT_NONE = 0,
-	HNSW_REFINEMENT_CODE = 1, /* another code, of more bits */
-	HNSW_REFINEMENT_VALUE = 2 /* the value, detoasted */
+	HNSW_REFINEMENT_CODE = 1,  /* another code, of more bits */
+	HNSW_REFINEMENT_VALUE = 2, /* the value, detoasted */
+	HNSW_REFINEMENT_REST = 3 /* what the code lost, see quantize/sq8_rest.h */
 } HnswRefinement;
 
 /*
@@ -270,7 +271,7 @@ typedef enum HnswRefinement
  *	88		4		number of extents
  *	92		4		bytes of a refinement, or 0
  *	96		1		HnswRefinement
- *	97		1		kind of its code (CodeKind), or 0
+ *	97		1		kind of its code (CodeKind), bits a dimension of a rest, or 0
  *	98		1		1 if vectors are rotated for that, else 0
  *	99		1		1 if lists have inline codes, else 0
  *	100		4		how often vacuum has taken ghosts out, modulo 2^32
@@ -295,7 +296,7 @@ typedef struct HnswMetaPageData
 	uint32		num_extents;
 	uint32		refinement_bytes;
 	uint8		refinement;
-	uint8		refinement_code_kind;
+	uint8		refinement_form;
 	uint8		refinement_rotated;
 	uint8		inline_codes;
 	uint32		removals;

@@ -19,6 +19,13 @@ static relopt_enum_elt_def code_bits_values[] = {{"8", 8},
 												 {"1", 1},
 												 {NULL}};
 
+static relopt_enum_elt_def rest_bits_values[] = {{"auto", HNSW_REST_BITS_AUTO},
+												 {"4", 4},
+												 {"2", 2},
+												 {"1", 1},
+												 {"0", 0},
+												 {NULL}};
+
 void
 hnsw_options_init(void)
 {
@@ -36,6 +43,11 @@ hnsw_options_init(void)
 					   code_bits_values, HNSW_DEFAULT_CODE_BITS,
 					   "Valid values are 8, 4, 2, and 1.",
 					   AccessExclusiveLock);
+	add_enum_reloption(hnsw_relopt_kind, "rest_bits",
+					   "Bits a dimension of what 8-bit codes have lost",
+					   rest_bits_values, HNSW_REST_BITS_AUTO,
+					   "Valid values are auto, 4, 2, 1, and 0.",
+					   AccessExclusiveLock);
 	add_bool_reloption(hnsw_relopt_kind, "inline_codes",
 					   "Keeps small codes of its neighbours with each element",
 					   false, AccessExclusiveLock);
@@ -52,6 +64,7 @@ hnsw_reloptions(Datum reloptions, bool validate)
 		{"ef_construction", RELOPT_TYPE_INT,
 		 offsetof(HnswOptions, ef_construction)},
 		{"code_bits", RELOPT_TYPE_ENUM, offsetof(HnswOptions, code_bits)},
+		{"rest_bits", RELOPT_TYPE_ENUM, offsetof(HnswOptions, rest_bits)},
 		{"store_values", RELOPT_TYPE_BOOL,
 		 offsetof(HnswOptions, store_values)},
 		{"inline_codes", RELOPT_TYPE_BOOL,
@@ -96,11 +109,13 @@ HnswCodeOptions
 hnsw_option_codes(Relation index)
 {
 	const HnswOptions *options = (const HnswOptions *) index->rd_options;
-	HnswCodeOptions	   result = {.code_bits = HNSW_DEFAULT_CODE_BITS};
+	HnswCodeOptions	   result = {.code_bits = HNSW_DEFAULT_CODE_BITS,
+								 .rest_bits = HNSW_REST_BITS_AUTO};
 
 	if (options != NULL)
 	{
 		result.code_bits = options->code_bits;
+		result.rest_bits = options->rest_bits;
 		result.store_values = options->store_values;
 		result.inline_codes = options->inline_codes;
 	}

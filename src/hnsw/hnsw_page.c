@@ -108,7 +108,12 @@ stored_encoding(const HnswMetaPageData *meta)
 	encoding.code.rotated = meta->rotated != 0;
 	encoding.code_bytes = meta->code_bytes;
 	encoding.refinement = meta->refinement;
-	encoding.refinement_code.kind = meta->refinement_code_kind;
+	encoding.refinement_code.kind = 0;
+	encoding.rest_bits = 0;
+	if (encoding.refinement == HNSW_REFINEMENT_REST)
+		encoding.rest_bits = meta->refinement_form;
+	else
+		encoding.refinement_code.kind = meta->refinement_form;
 	encoding.refinement_code.rotated = meta->refinement_rotated != 0;
 	encoding.refinement_bytes = meta->refinement_bytes;
 	encoding.inline_codes = meta->inline_codes != 0;
@@ -551,7 +556,9 @@ hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 	meta->metric = opclass->metric;
 	meta->rotated = encoding.code.rotated;
 	meta->refinement = encoding.refinement;
-	meta->refinement_code_kind = encoding.refinement_code.kind;
+	meta->refinement_form = encoding.refinement == HNSW_REFINEMENT_REST
+								? encoding.rest_bits
+								: encoding.refinement_code.kind;
 	meta->refinement_rotated = encoding.refinement_code.rotated;
 	meta->refinement_bytes = encoding.refinement_bytes;
 	meta->inline_codes = encoding.inline_codes;

@@ -42,7 +42,8 @@ typedef struct PendingElement
 	pairingheap_node node;
 	double			 bound; /* lower and upper bound of its distance */
 	double			 upper_bound;
-	bool			 refined; /* the index has nothing better */
+	float			 estimate; /* by its code */
+	bool			 refined;  /* the index has nothing better */
 	HnswElement		 element;
 } PendingElement;
 
@@ -286,7 +287,7 @@ static void
 refine(HnswScan *so, PendingElement *pending)
 {
 	HnswBounds bounds = hnsw_refined_distance(
-		&so->query,
+		&so->query, pending->estimate,
 		hnsw_load_refinement(so->index, pending->element, &so->refinement));
 
 	/* an operator's NaN comes last, as far as anybody can tell it from others */
@@ -313,6 +314,7 @@ take_beam(HnswScan *so)
 			continue;
 		pending = MemoryContextAlloc(so->context, sizeof(PendingElement));
 		pending->element = element;
+		pending->estimate = candidate->distance;
 		if (coarse && isinf(candidate->error))
 		{
 			if (i + REFINE_AHEAD < search->beam_count)

@@ -17,17 +17,12 @@
 #include <math.h>
 
 #include "distance/distance.h"
+#include "quantize/rounding.h"
 #include "quantize/sq8.h"
 
 #define CODE_LEVELS		 255 /* steps between the lowest and highest code */
 #define QUERY_LEVELS	 4094
 #define QUERY_ZERO_LEVEL 2047
-
-#define FLOAT_UNIT 0x1p-24	/* relative error of one float operation */
-#define FLOAT_TINY 0x1p-149 /* absolute error of one near zero */
-
-/* A bit more than sqrt(2 * FLOAT_TINY), which is 0x1p-74. */
-#define ROOT_2_TINY 0x1.01p-74
 
 /*
  * Within these magnitudes float arithmetic on values, steps and their inverses
@@ -46,41 +41,6 @@ typedef struct LevelSums
 	double step_sum;	 /* step * sum */
 	double step_squares; /* step^2 * sum_squares */
 } LevelSums;
-
-/* The least float above one that is finite and not negative. */
-static inline float
-next_float(float x)
-{
-	union
-	{
-		float  value;
-		uint32 bits;
-	} number = {x};
-
-	number.bits++;
-	return number.value;
-}
-
-/* Smallest float >= value, for value >= 0. */
-static inline float
-round_up(double value)
-{
-	float rounded;
-
-	if (!(value <= FLT_MAX))
-		return INFINITY;
-	rounded = (float) value;
-	return (double) rounded < value ? next_float(rounded) : rounded;
-}
-
-static inline float
-clamp_to_float(double value)
-{
-	if (value < -FLT_MAX)
-		return -FLT_MAX;
-	/* NaN, of infinities that cancel out, too */
-	return value <= FLT_MAX ? (float) value : FLT_MAX;
-}
 
 /*
  * sum_rounding -- relative error of a float32 kernel's sum of n terms that are

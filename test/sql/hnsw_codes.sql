@@ -18,14 +18,26 @@ CREATE UNLOGGED TABLE unlogged_t (v vector(40));
 CREATE INDEX ON unlogged_t USING hnsw (v vector_l1_ops) WITH (code_bits = 1);
 CREATE INDEX ON unlogged_t USING hnsw (v vector_l2_ops) WITH (code_bits = 1, store_values);
 
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (rest_bits = 3);
+CREATE INDEX ON t USING hnsw (v vector_l1_ops) WITH (rest_bits = 2);
+CREATE INDEX ON t USING hnsw (b bit_hamming_ops) WITH (rest_bits = 1);
+CREATE INDEX ON t USING hnsw (s sparsevec_l2_ops) WITH (rest_bits = 2);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (rest_bits = 2, code_bits = 4);
+CREATE INDEX ON t USING hnsw (v vector_l2_ops) WITH (rest_bits = 2, store_values);
+CREATE INDEX ON t USING hnsw (v vector_l1_ops) WITH (rest_bits = auto);
+CREATE INDEX ON t USING hnsw (b bit_hamming_ops) WITH (rest_bits = 0);
+
 -- each metric and option
 CREATE TABLE cases AS
-SELECT row_number() OVER (ORDER BY type, op, bits DESC, stored) AS n, type, name, op, 40 AS dims,
-	   format('m = 6, ef_construction = 20, code_bits = %s, store_values = %s', bits, stored) AS options
+SELECT row_number() OVER (ORDER BY type, op, codes) AS n, type, name, op, 40 AS dims,
+	   'm = 6, ef_construction = 20, ' || codes AS options
 FROM unnest('{vector,halfvec}'::text[]) type,
 	 (VALUES ('l2', '<->'), ('ip', '<#>'), ('cosine', '<=>'), ('l1', '<+>')) m (name, op),
-	 unnest('{8,4,2,1}'::int[]) bits, unnest('{f,t}'::bool[]) stored
-WHERE (bits < 8 OR stored) AND (bits = 8 OR name <> 'l1');
+	 (SELECT format('code_bits = %s, store_values = %s', bits, stored)
+	  FROM unnest('{8,4,2,1}'::int[]) bits, unnest('{f,t}'::bool[]) stored WHERE bits < 8 OR stored
+	  UNION ALL
+	  SELECT format('rest_bits = %s', bits) FROM unnest('{4,2,1}'::int[]) bits) c (codes)
+WHERE codes LIKE 'code_bits = 8%' OR name <> 'l1';
 \set cases :input '/helpers/hnsw_cases.sql'
 \i :cases
 
@@ -58,6 +70,21 @@ SELECT toast_reads(10);
 SELECT same_order('toasted', '<->', 600, 20, 3, 35);
 SELECT hnsw_verify('toasted_v');
 SELECT pg_get_indexdef('toasted_v'::regclass);
+
+-- rests of codes, which values that may be in TOAST have by default, leave few of
+-- these to be read; rows come in the exact order all the same
+ALTER INDEX toasted_v RESET (code_bits, store_values);
+ALTER INDEX toasted_v SET (rest_bits = 0);
+REINDEX INDEX toasted_v;
+SELECT toast_reads(40) AS without, pg_relation_size('toasted_v') AS size \gset
+ALTER INDEX toasted_v RESET (rest_bits);
+REINDEX INDEX toasted_v;
+SELECT toast_reads(40) AS by_default, pg_relation_size('toasted_v') > :size AS larger \gset
+ALTER INDEX toasted_v SET (rest_bits = 4);
+REINDEX INDEX toasted_v;
+SELECT :'larger' AS larger, :by_default * 3 < :without * 2 AS fewer, toast_reads(40) * 4 < :without AS still_fewer;
+SELECT same_order('toasted', '<->', 600, 20, 3, 35);
+SELECT hnsw_verify('toasted_v');
 
 -- of 4 bits, and dimensions enough, bounds decide which 8-bit codes are read
 CREATE TABLE bounded (id int, v vector(300));

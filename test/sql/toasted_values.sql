@@ -22,10 +22,10 @@ CREATE TABLE t700 (id int PRIMARY KEY, v vector);
 INSERT INTO t700 SELECT i, value(i, 700) FROM generate_series(1, 120) i;
 CREATE TABLE t997 (id int PRIMARY KEY, v vector(997));
 INSERT INTO t997 SELECT i, value(i, 997) FROM generate_series(1, 120) i;
-CREATE INDEX t997_v ON t997 USING hnsw (v vector_cosine_ops);
+CREATE INDEX t997_v ON t997 USING hnsw (v vector_cosine_ops) WITH (rest_bits = 0);
 CREATE TABLE t2500 (id int PRIMARY KEY, v vector(2500));
 INSERT INTO t2500 SELECT i, value(i, 2500) FROM generate_series(1, 120) i;
-CREATE INDEX t2500_v ON t2500 USING hnsw (v vector_l2_ops);
+CREATE INDEX t2500_v ON t2500 USING hnsw (v vector_l2_ops) WITH (rest_bits = 0);
 CREATE TABLE t100 (id int PRIMARY KEY, v vector(100));
 INSERT INTO t100 SELECT i, value(i, 100) FROM generate_series(1, 120) i;
 CREATE INDEX t100_v ON t100 USING hnsw (v vector_l2_ops);
@@ -37,7 +37,7 @@ SELECT toast_locks('t997') AS locks;
 COMMIT;
 -- of an expression, by both methods
 CREATE VIEW by_expression AS SELECT id, v::vector(700) AS v FROM t700;
-CREATE INDEX t700_v ON t700 USING hnsw ((v::vector(700)) vector_l2_ops);
+CREATE INDEX t700_v ON t700 USING hnsw ((v::vector(700)) vector_l2_ops) WITH (rest_bits = 0);
 SELECT same_order('by_expression', '<->', 700, 20, 3, 72);
 DROP INDEX t700_v;
 CREATE INDEX t700_v ON t700 USING ivfflat ((v::vector(700)) vector_l2_ops) WITH (lists = 3);
@@ -60,7 +60,7 @@ INSERT INTO kept SELECT i, 'main', subvector(value(i, 1500), 1, 60) || array_fil
 INSERT INTO kept SELECT i, 'none', NULL FROM generate_series(141, 145) i;
 SELECT coalesce(note, 'external') AS note, count(*), min(pg_column_size(v)) < 2000 AS small, min(pg_column_size(v)) < 6000 AS compressed
 	FROM kept GROUP BY note ORDER BY min(id);
-CREATE INDEX kept_v ON kept USING hnsw (v vector_l2_ops);
+CREATE INDEX kept_v ON kept USING hnsw (v vector_l2_ops) WITH (rest_bits = 0);
 SELECT same_order('kept', '<->', 1500, 30, 5, 72);
 CREATE INDEX kept_ivf ON kept USING ivfflat (v vector_cosine_ops) WITH (lists = 2);
 SELECT same_order('kept', '<=>', 1500, 30, 5, 72);
@@ -169,11 +169,11 @@ CREATE TABLE parts (id int, v vector(700)) PARTITION BY RANGE (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (50);
 CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (50) TO (200);
 INSERT INTO parts SELECT id, v FROM t700;
-CREATE INDEX ON parts USING hnsw (v vector_ip_ops);
+CREATE INDEX ON parts USING hnsw (v vector_ip_ops) WITH (rest_bits = 0);
 SELECT (SELECT array_agg(id) FROM (SELECT id FROM parts ORDER BY v <#> value(9, 700) LIMIT 30) x) =
 	(SELECT array_agg(id) FROM (SELECT id FROM t700 ORDER BY (v <#> value(9, 700)) + 0 LIMIT 30) x) AS equal;
 -- other types
 CREATE TABLE halves (id int, v halfvec(3000));
 INSERT INTO halves SELECT i, value(i, 3000) FROM generate_series(1, 60) i;
-CREATE INDEX ON halves USING hnsw (v halfvec_l2_ops);
+CREATE INDEX ON halves USING hnsw (v halfvec_l2_ops) WITH (rest_bits = 0);
 SELECT same_order('halves', '<->', 3000, 20, 3, 72);

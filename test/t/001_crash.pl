@@ -33,6 +33,8 @@ my @tables = (
 	# refinements: codes on one page, and values that go on from page to page
 	{ name => 'refined', kind => 'clusters', opclass => 'vector_ip_ops', dims => 48, rows => 100, with => 'm = 4, ef_construction = 8, code_bits = 2' },
 	{ name => 'valued', kind => 'clusters', opclass => 'vector_l2_ops', dims => 700, rows => 20, with => 'm = 4, ef_construction = 8, code_bits = 4, store_values' },
+	# rests of codes
+	{ name => 'rested', kind => 'clusters', opclass => 'vector_cosine_ops', dims => 48, rows => 100, with => 'm = 4, ef_construction = 8, rest_bits = 1' },
 	# codes of the neighbours next to lists
 	{ name => 'inlined', kind => 'clusters', opclass => 'vector_l2_ops', dims => 100, rows => 100, with => 'm = 4, ef_construction = 8, inline_codes' },
 	# codes of several pages, and codes that go on in overflow pages

@@ -36,9 +36,9 @@ my $node = new_node('corruption', conf => 'max_wal_size = 1GB');
 my %meta = (
 	magic => 0, version => 4, dimensions => 8, m => 12, ef_construction => 14, code_bytes => 16,
 	code_kind => 20, metric => 21, entry_point => 32, entry_level => 36, num_extents => 88,
-	refinement_bytes => 92, refinement => 96, refinement_kind => 97, inline_codes => 99);
+	refinement_bytes => 92, refinement => 96, refinement_form => 97, inline_codes => 99);
 
-my %bytes = (m => 'S', ef_construction => 'S', map { $_ => 'C' } qw(code_kind metric refinement inline_codes));
+my %bytes = (m => 'S', ef_construction => 'S', map { $_ => 'C' } qw(code_kind metric refinement refinement_form inline_codes));
 metapage(\%meta, \%bytes);
 
 # supply 0: elements, 1: further rows, 2: chunks; field 0 insert_block, 1 free_head,
@@ -265,7 +265,7 @@ my @sparse_cases = (
 	[ 'codes: NaN', for_all($slots, sub { put($_[0], $_[1] + 20, 'L', 0x7FC00000); put($_[0], $_[1] + 56, 'L6', (0x7FC00000) x 6) }) ]);
 push @sparse_cases, [ "random bytes $_", sub { random_anywhere($_[0], 4000) } ] foreach 1 .. 4;
 
-# Indexes with a refinement, an 8-bit code or the value.
+# Indexes with a refinement: an 8-bit code, the value, or the rest of an 8-bit code.
 my $refinements = sub { my ($f) = @_; return map { refinement_at($f, $_) } 0 .. 299 };
 my @refined_cases = (
 	[ 'nothing', sub { } ],
@@ -274,7 +274,7 @@ my @refined_cases = (
 	[ 'no refinement', sub { put_meta($_[0], 'refinement', 0) }, $FAILS ],
 	[ 'other refinement', sub { put_meta($_[0], 'refinement', 3 - get_meta($_[0], 'refinement')) }, $FAILS ],
 	[ 'refinement unknown', sub { put_meta($_[0], 'refinement', 77) }, $FAILS ],
-	[ 'code kind of 8 bits', sub { put_meta($_[0], 'code_kind', 1) }, $FAILS ],
+	[ 'other code kind', sub { put_meta($_[0], 'code_kind', get_meta($_[0], 'code_kind') == 1 ? 5 : 1) }, $FAILS ],
 	array_cases('refinements'),
 	[ 'refinements: NaN', for_all($refinements, sub { put($_[0], $_[1], 'L5', (0x7FC00000) x 5) }) ],
 	[ 'refinements: all ones', for_all($refinements, sub { put($_[0], $_[1], 'L5', (0xFFFFFFFF) x 5) }) ],
@@ -313,7 +313,7 @@ foreach my $case (@sparse_cases)
 	$case->[0] = "sparse: $case->[0]";
 }
 push @cases, @sparse_cases;
-foreach my $with ('code_bits = 2', 'code_bits = 1, store_values')
+foreach my $with ('code_bits = 2', 'code_bits = 1, store_values', 'rest_bits = 2')
 {
 	foreach my $case (@refined_cases)
 	{
@@ -321,6 +321,8 @@ foreach my $with ('code_bits = 2', 'code_bits = 1, store_values')
 			{ name => 'r' . ++$number, dims => DIMS, opclass => 'vector_l2_ops', source => 'source', with => $with } ];
 	}
 }
+push @cases, [ 'rest_bits = 2: 3 bits', sub { put_meta($_[0], 'refinement_form', 3) }, $FAILS,
+	{ name => 'r' . ++$number, dims => DIMS, opclass => 'vector_l2_ops', source => 'source', with => 'rest_bits = 2' } ];
 foreach my $case (@inline_cases)
 {
 	push @cases, [ "inline_codes: $case->[0]", $case->[1], $case->[2],

@@ -71,7 +71,7 @@ foreach my $case (@cases)
 	$node->safe_psql('postgres', qq{
 		CREATE TABLE $name (id int, v vector(@{[DIMS]}));
 		INSERT INTO $name SELECT n, make_vector('uniform', n, @{[DIMS]}, $seed) FROM generate_series(1, @{[ROWS]}) n;
-		CREATE INDEX ON $name USING hnsw (v vector_cosine_ops);
+		CREATE INDEX ON $name USING hnsw (v vector_cosine_ops) WITH (rest_bits = 0);
 		CREATE INDEX ON $name USING ivfflat (v vector_l2_ops) WITH (lists = 2);
 		CHECKPOINT;});
 }

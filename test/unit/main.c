@@ -13,6 +13,7 @@ main(void)
 	kernels_tests();
 	block_kernels_tests();
 	sq8_tests();
+	sq8_rest_tests();
 	rabitq_tests();
 	relative_tests();
 	exrabitq_tests();
