@@ -23,7 +23,7 @@
 #define PREFETCH_BYTES	 256
 
 /* Candidates that are looked at together. */
-#define RUN_LENGTH 16
+#define RUN_LENGTH 32
 
 /* Candidates mostly come in order, or nearly so, and there are few. */
 static void
@@ -79,12 +79,17 @@ typedef struct Run
 	bool		  was_selected[RUN_LENGTH];
 	bool		  occluded[RUN_LENGTH]; /* by one that is kept */
 	int			  count;
+
+	/* those that are not, by number, but for protected ones */
+	int open[RUN_LENGTH];
+	int num_open;
 } Run;
 
 /* Take the next ones; none if there are no more. */
 static void
 take_run(Run *run, Part *selected, Part *fresh)
 {
+	run->num_open = 0;
 	for (run->count = 0; run->count < RUN_LENGTH; run->count++)
 	{
 		bool is_selected = fresh->next == fresh->count ||
@@ -99,12 +104,15 @@ take_run(Run *run, Part *selected, Part *fresh)
 		run->was_selected[run->count] = is_selected;
 		run->occluded[run->count] = false;
 		prefetch_code(run->members[run->count].code);
+		run->open[run->num_open] = run->count;
+		run->num_open += !HNSW_EDGE_IS_PROTECTED(
+			run->members[run->count].edge);
 	}
 }
 
 /*
- * Which members of the run, from `first` on, are so much nearer to `kept` than
- * to the base?  What was selected together was compared then.
+ * Which open members of the run, from `first` on, are so much nearer to `kept`
+ * than to the base?  What was selected together was compared then.
  */
 static void
 occlude(const HnswCoder *coder, Run *run, int first, const HnswNeighbour *kept,
@@ -114,14 +122,17 @@ occlude(const HnswCoder *coder, Run *run, int first, const HnswNeighbour *kept,
 	float			distances[RUN_LENGTH];
 	int				members[RUN_LENGTH];
 	int				count = 0;
+	int				num_open = 0;
 
-	for (int i = first; i < run->count; i++)
+	/* without branches: nobody can predict which ones are left */
+	for (int i = 0; i < run->num_open; i++)
 	{
-		if (run->occluded[i] || (was_selected && run->was_selected[i]) ||
-			HNSW_EDGE_IS_PROTECTED(run->members[i].edge))
-			continue;
-		members[count] = i;
-		codes[count++] = run->members[i].code;
+		int member = run->open[i];
+
+		members[count] = member;
+		codes[count] = run->members[member].code;
+		count += (member >= first) &
+				 !(was_selected & run->was_selected[member]);
 	}
 	if (count == 0)
 		return;
@@ -130,6 +141,14 @@ occlude(const HnswCoder *coder, Run *run, int first, const HnswNeighbour *kept,
 		run->occluded[members[i]] = distances[i] +
 										slack * fabsf(distances[i]) <
 									run->members[members[i]].distance;
+	for (int i = 0; i < run->num_open; i++)
+	{
+		int member = run->open[i];
+
+		run->open[num_open] = member;
+		num_open += (member >= first) & !run->occluded[member];
+	}
+	run->num_open = num_open;
 }
 
 int
