@@ -20,6 +20,7 @@
 #include "hnsw/hnsw_format.h"
 #include "index/opclass.h"
 #include "index/page_edit.h"
+#include "index/page_pin.h"
 
 /* Index options and their ranges: those of pgvector. */
 #define HNSW_DEFAULT_M				 16
@@ -260,6 +261,25 @@ typedef struct HnswCodePage
 	bool   brief; /* the pin */
 } HnswCodePage;
 
+/* Without a look-up and a read: InvalidBuffer if it takes these, or is damaged. */
+static inline HnswCodePage
+hnsw_begin_code_page_briefly(HnswIndex *index, BlockNumber block)
+{
+	HnswCodePage page = {InvalidBuffer, true};
+
+	if (likely(!index->lock_codes))
+		page.buffer = index_pin_briefly(index->rel, block);
+	if (likely(BufferIsValid(page.buffer)) &&
+		unlikely(!hnsw_page_is(page.buffer, HNSW_PAGE_CODES)))
+	{
+		/* to be reported by the other way, when an error does no harm */
+		index_unpin_brief(page.buffer);
+		page.buffer = InvalidBuffer;
+	}
+	return page;
+}
+
+/* Any page, for which nothing may be pinned briefly. */
 extern HnswCodePage hnsw_begin_code_page(HnswIndex *index, BlockNumber block);
 extern void			hnsw_end_code_page(HnswIndex *index, HnswCodePage page);
 
@@ -294,10 +314,11 @@ extern const VectorCode *hnsw_load_code(HnswIndex *index, HnswElement element,
 										HnswCodeBuffer *buffer);
 
 /*
- * If the index has refinements: get that of an element into the CPU's caches, or
- * read it.
+ * If the index has refinements: get that of an element into the CPU's caches, have
+ * its page on its way (index_read_ahead), or read it.
  */
 extern void hnsw_prefetch_refinement(HnswIndex *index, HnswElement element);
+extern void hnsw_read_refinement_ahead(HnswIndex *index, HnswElement element);
 extern const void *hnsw_load_refinement(HnswIndex *index, HnswElement element,
 										HnswCodeBuffer *buffer);
 
@@ -512,6 +533,10 @@ typedef struct HnswSearch
 	HnswCandidate *scores;					 /* of targets */
 	uint16		   groups[HNSW_PAGE_GROUPS]; /* all 0 in between */
 	HnswCodeBuffer code;
+
+	/* reading ahead: how many pages, 0 for none; where it is to go on in targets */
+	int io_concurrency;
+	int read_ahead_end;
 } HnswSearch;
 
 /* Memory comes from the current context; the query must outlive the search. */

@@ -36,6 +36,9 @@
 /* How far ahead refinements are prefetched. */
 #define REFINE_AHEAD 3
 
+/* Candidates whose rows are read ahead: as many as queries mostly want. */
+#define ROWS_AHEAD 10
+
 /* A candidate whose row has not been looked at. */
 typedef struct PendingElement
 {
@@ -296,6 +299,36 @@ refine(HnswScan *so, PendingElement *pending)
 	pending->refined = true;
 }
 
+/*
+ * If the search had to read pages, so will those who look at what it found: have
+ * what that takes on its way, of the nearest candidates.
+ */
+static void
+read_rows_ahead(HnswScan *so)
+{
+	HnswSearch *search = &so->search;
+	int			count = Min(Min(search->beam_count, search->io_concurrency),
+							ROWS_AHEAD);
+
+	for (int i = 0; i < count; i++)
+	{
+		HnswElement element = HnswCandidateElement(&search->beam[i]);
+
+		index_read_ahead(so->index->rel,
+						 hnsw_entry_place(so->index, element).block);
+		if (so->index->coder.encoding.refinement != HNSW_REFINEMENT_NONE)
+			hnsw_read_refinement_ahead(so->index, element);
+	}
+	for (int i = 0; i < count; i++)
+	{
+		HnswEntry entry = hnsw_read_entry(so->index, HnswCandidateElement(
+														 &search->beam[i]));
+
+		if (ItemPointerIsValid(&entry.tid))
+			row_fetch_read_ahead(&so->rows, &entry.tid);
+	}
+}
+
 /* Move everything that the search has found to the pending elements. */
 static void
 take_beam(HnswScan *so)
@@ -304,6 +337,7 @@ take_beam(HnswScan *so)
 	HnswCoder  *coder = &so->index->coder;
 	bool		coarse = hnsw_codes_are_coarse(coder) && so->ordered;
 
+	read_rows_ahead(so);
 	for (int i = 0; i < search->beam_count; i++)
 	{
 		HnswCandidate  *candidate = &search->beam[i];

@@ -14,12 +14,13 @@
  */
 #include "postgres.h"
 
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
+#include "utils/spccache.h"
 
 #include "hnsw/hnsw.h"
 #include "hnsw/hnsw_inline.h"
-#include "index/page_pin.h"
 
 /* Codes that are prefetched while one is scored, and bytes of each. */
 #define PREFETCH_BYTES 512
@@ -30,6 +31,29 @@
 
 /* Elements expanded before, for each but one that are expanded at once. */
 #define EXPANDED_BEFORE 2
+
+/*
+ * Reading ahead, in microseconds: what comes from a device, and not from the kernel's
+ * cache in some 3, of which asking for it would cost another one; and what says no
+ * more of the device, but that the process had to wait for a CPU.
+ */
+#ifdef USE_ASSERT_CHECKING
+#define SLOW_READ -1.0 /* so that tests come to it, too */
+#else
+#define SLOW_READ 20.0
+#endif
+#define LONGEST_READ 200.0
+
+/* Of the last reads that were not asked for ahead, by this backend, on average. */
+#define READS_ON_AVERAGE 8
+
+static double read_time = 0;
+
+/*
+ * Pages asked for at once, at least: up to 17 effective_io_concurrency is 1 unless
+ * somebody has changed it, which it is for devices of long ago.  0 turns it off.
+ */
+#define LEAST_IO_CONCURRENCY 16
 
 /* ------------------------------------------------------------------------
  * The elements seen so far
@@ -125,6 +149,7 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, const HnswQuery *query)
 	search->scores = palloc(sizeof(HnswCandidate) * HNSW_MAX_HOP);
 	allocate_visited(search, INITIAL_VISITED_SLOTS);
 	search->code.context = CurrentMemoryContext;
+	search->io_concurrency = 0;
 }
 
 static inline HnswCandidate
@@ -210,6 +235,70 @@ group_by_page(HnswSearch *search, int count)
 }
 
 /*
+ * Have the pages of search->targets that are visited after `first` on their way, as
+ * many as the tablespace's devices serve at once.
+ */
+static void
+read_codes_ahead(HnswSearch *search, int first, int count)
+{
+	Relation	rel = search->index->rel;
+	BlockNumber last = search->targets[first].code.block;
+	int			pages = 0;
+
+	for (int i = first + 1; i < count && pages < search->io_concurrency; i++)
+	{
+		BlockNumber block = search->targets[i].code.block;
+
+		if (block == last)
+			continue;
+		last = block;
+		pages++;
+		if (i < search->read_ahead_end)
+			continue;
+		index_read_ahead(rel, block);
+		search->read_ahead_end = i + 1;
+	}
+}
+
+/*
+ * Begin to read a page that is not where it was.  If it has to be read, others that
+ * follow are likely to have to; so they are read ahead, provided that pages read
+ * lately came from a device.
+ */
+static pg_noinline HnswCodePage
+begin_missed_page(HnswSearch *search, int first, int count)
+{
+	int64		 reads = pgBufferUsage.shared_blks_read;
+	bool		 is_ahead = first < search->read_ahead_end;
+	HnswCodePage page;
+	instr_time	 start;
+	instr_time	 end;
+
+	search->io_concurrency = 0;
+	if (read_time > SLOW_READ)
+	{
+		search->io_concurrency = get_tablespace_io_concurrency(
+			search->index->rel->rd_rel->reltablespace);
+		if (search->io_concurrency > 0)
+			search->io_concurrency = Max(search->io_concurrency,
+										 LEAST_IO_CONCURRENCY);
+		read_codes_ahead(search, first, count);
+	}
+
+	INSTR_TIME_SET_CURRENT(start);
+	page = hnsw_begin_code_page(search->index,
+								search->targets[first].code.block);
+	if (is_ahead || pgBufferUsage.shared_blks_read == reads)
+		return page;
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	read_time += (Min(INSTR_TIME_GET_MICROSEC(end), LONGEST_READ) -
+				  read_time) /
+				 READS_ON_AVERAGE;
+	return page;
+}
+
+/*
  * Score the elements of search->targets from `first` on whose codes are on one
  * page, with one visit.  Returns where the others begin.
  */
@@ -219,9 +308,11 @@ score_page(HnswSearch *search, int first, int count)
 	HnswIndex		 *index = search->index;
 	const HnswTarget *targets = search->targets;
 	BlockNumber		  block = targets[first].code.block;
-	HnswCodePage	  page = hnsw_begin_code_page(index, block);
+	HnswCodePage	  page = hnsw_begin_code_page_briefly(index, block);
 	int				  i = first;
 
+	if (unlikely(!BufferIsValid(page.buffer)))
+		page = begin_missed_page(search, first, count);
 	do
 	{
 		if (i + PREFETCH_AHEAD < count)
@@ -285,6 +376,7 @@ score_hop(HnswSearch *search, int count, bool several_lists,
 		for (int i = 0; i < count; i++)
 			search->targets[i] = find_code(search, search->hop[i]);
 	}
+	search->read_ahead_end = 0;
 	for (int i = 0; i < Min(count, PREFETCH_AHEAD); i++)
 		prefetch_code(search, search->targets[i].code);
 	for (int i = 0; i < count;)
@@ -830,6 +922,25 @@ prefetch_next_list(HnswSearch *search, int i)
 	return i;
 }
 
+/* The same as read_codes_ahead for the lists that are read next. */
+static void
+read_lists_ahead(HnswSearch *search, int limit)
+{
+	int left = Min(limit, search->io_concurrency);
+
+	for (int i = search->next; i < search->beam_count && left > 0; i++)
+	{
+		HnswElement element = search->beam[i].element;
+
+		if ((element & HNSW_EXPANDED) != 0)
+			continue;
+		index_read_ahead(
+			search->index->rel,
+			hnsw_list_place(search->index, element, search->level).block);
+		left--;
+	}
+}
+
 /*
  * Expand the nearest unexpanded candidates at once, `limit` at most and as many
  * as there is room for.  Returns their number.
@@ -841,6 +952,8 @@ expand_nearest(HnswSearch *search, int limit)
 	int count = 0;
 	int fresh = 0;
 
+	if (unlikely(search->io_concurrency > 0))
+		read_lists_ahead(search, limit);
 	for (int i = 0; i < Min(limit, LISTS_AHEAD); i++)
 		ahead = prefetch_next_list(search, ahead);
 	do

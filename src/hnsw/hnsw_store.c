@@ -105,19 +105,8 @@ end_code_read(HnswIndex *index, Buffer buffer)
 HnswCodePage
 hnsw_begin_code_page(HnswIndex *index, BlockNumber block)
 {
-	HnswCodePage page = {InvalidBuffer, true};
+	HnswCodePage page = {hnsw_pin_page(index, block), false};
 
-	if (likely(!index->lock_codes))
-		page.buffer = index_pin_briefly(index->rel, block);
-	if (likely(BufferIsValid(page.buffer)))
-	{
-		if (likely(hnsw_page_is(page.buffer, HNSW_PAGE_CODES)))
-			return page;
-		/* to be reported below, when an error does no harm */
-		index_unpin_brief(page.buffer);
-	}
-	page.buffer = hnsw_pin_page(index, block);
-	page.brief = false;
 	begin_code_read(index, page.buffer, HNSW_PAGE_CODES);
 	return page;
 }
@@ -327,6 +316,13 @@ hnsw_prefetch_refinement(HnswIndex *index, HnswElement element)
 	index_prefetch_page_part(index->rel, slot.at.block,
 							 HNSW_CONTENT_OFFSET + slot.at.slot,
 							 Min(bytes, PREFETCH_BYTES));
+}
+
+void
+hnsw_read_refinement_ahead(HnswIndex *index, HnswElement element)
+{
+	index_read_ahead(
+		index->rel, find_slot(index, HNSW_PAGE_REFINEMENTS, element).at.block);
 }
 
 const void *

@@ -185,6 +185,26 @@ index_unpin_brief(Buffer number)
 }
 
 void
+index_read_ahead(Relation rel, BlockNumber block)
+{
+	Buffer	 *recent = recent_buffer(rel, block);
+	BufferTag tag;
+	Buffer	  found;
+
+	/* a look that may be wrong: then there is a look-up too many, or a read */
+	if (BufferIsValid(*recent) && !BufferIsLocal(*recent) &&
+		!RelationUsesLocalBuffers(rel))
+	{
+		InitBufferTag(&tag, &RelationRelFileLocator(rel), MAIN_FORKNUM, block);
+		if (BufferTagsEqual(&tag, &GetBufferDescriptor(*recent - 1)->tag))
+			return;
+	}
+	found = PrefetchBuffer(rel, MAIN_FORKNUM, block).recent_buffer;
+	if (BufferIsValid(found))
+		*recent = found;
+}
+
+void
 index_prefetch_page_part(Relation rel, BlockNumber block, uint32 offset,
 						 uint32 bytes)
 {

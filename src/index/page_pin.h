@@ -36,4 +36,10 @@ extern void	  index_unpin_brief(Buffer buffer);
 extern void index_prefetch_page_part(Relation rel, BlockNumber block,
 									 uint32 offset, uint32 bytes);
 
+/*
+ * Have the page on its way into the kernel's cache, as PrefetchBuffer does, unless
+ * it is in the buffer that it was in before.
+ */
+extern void index_read_ahead(Relation rel, BlockNumber block);
+
 #endif /* INDEX_PAGE_PIN_H */

@@ -115,3 +115,14 @@ row_fetch_visible(RowFetch *rows, const ItemPointerData *tid,
 	/* the index has no NULLs, but the TID may be that of another row */
 	return *value != NULL;
 }
+
+void
+row_fetch_read_ahead(RowFetch *rows, const ItemPointerData *tid)
+{
+	Relation	heap = rows->scan->heapRelation;
+	BlockNumber block = ItemPointerGetBlockNumber(tid);
+
+	/* what a TID means to others is not known */
+	if (heap->rd_rel->relam == HEAP_TABLE_AM_OID && block < rows->heap_blocks)
+		(void) PrefetchBuffer(heap, MAIN_FORKNUM, block);
+}

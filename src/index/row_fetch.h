@@ -46,4 +46,7 @@ extern void row_fetch_end(RowFetch *rows);
 extern bool row_fetch_visible(RowFetch *rows, const ItemPointerData *tid,
 							  const void **value);
 
+/* Have the page of a row on its way, as PrefetchBuffer does. */
+extern void row_fetch_read_ahead(RowFetch *rows, const ItemPointerData *tid);
+
 #endif /* INDEX_ROW_FETCH_H */
