@@ -29,6 +29,9 @@
 /* Lists that are prefetched before the first of several is read. */
 #define LISTS_AHEAD 2
 
+/* Lists with inline codes that are read ahead from a device. */
+#define INLINE_LISTS_AHEAD 4
+
 /* Elements expanded before, for each but one that are expanded at once. */
 #define EXPANDED_BEFORE 2
 
@@ -767,6 +770,25 @@ prefetch_list(HnswSearch *search, HnswElement element)
 				  BLCKSZ);
 }
 
+/* The same as read_codes_ahead for the lists that are read next. */
+static void
+read_lists_ahead(HnswSearch *search, int limit)
+{
+	int left = Min(limit, search->io_concurrency);
+
+	for (int i = search->next; i < search->beam_count && left > 0; i++)
+	{
+		HnswElement element = search->beam[i].element;
+
+		if ((element & HNSW_EXPANDED) != 0)
+			continue;
+		index_read_ahead(
+			search->index->rel,
+			hnsw_list_place(search->index, element, search->level).block);
+		left--;
+	}
+}
+
 /* ------------------------------------------------------------------------
  * Inline codes
  *
@@ -892,6 +914,8 @@ run_by_estimates(HnswSearch *search)
 			continue;
 		}
 		nearest->element |= HNSW_EXPANDED;
+		if (unlikely(search->io_concurrency > 0))
+			read_lists_ahead(search, INLINE_LISTS_AHEAD);
 		expand_by_estimates(search, nearest->element & ~HNSW_EXPANDED,
 							nearest->distance);
 		if (!skip_expanded(search))
@@ -920,25 +944,6 @@ prefetch_next_list(HnswSearch *search, int i)
 		}
 	}
 	return i;
-}
-
-/* The same as read_codes_ahead for the lists that are read next. */
-static void
-read_lists_ahead(HnswSearch *search, int limit)
-{
-	int left = Min(limit, search->io_concurrency);
-
-	for (int i = search->next; i < search->beam_count && left > 0; i++)
-	{
-		HnswElement element = search->beam[i].element;
-
-		if ((element & HNSW_EXPANDED) != 0)
-			continue;
-		index_read_ahead(
-			search->index->rel,
-			hnsw_list_place(search->index, element, search->level).block);
-		left--;
-	}
 }
 
 /*

@@ -34,6 +34,9 @@ static Buffer *recent_buffers = NULL;
 #define RECENT_USES_BEFORE_LOOKUP 64
 #define LOOKUPS_AFTER_READ		  16
 
+/* Pages that are not asked for twice. */
+#define ASKED_FOR 64
+
 static uint32 recent_uses = 0;
 static uint32 lookups_due = 0;
 
@@ -187,9 +190,13 @@ index_unpin_brief(Buffer number)
 void
 index_read_ahead(Relation rel, BlockNumber block)
 {
-	Buffer	 *recent = recent_buffer(rel, block);
-	BufferTag tag;
-	Buffer	  found;
+	/* the blocks asked for last, of any index, as far as they are remembered */
+	static BlockNumber asked_for[ASKED_FOR];
+
+	Buffer		*recent = recent_buffer(rel, block);
+	BlockNumber *asked;
+	BufferTag	 tag;
+	Buffer		 found;
 
 	/* a look that may be wrong: then there is a look-up too many, or a read */
 	if (BufferIsValid(*recent) && !BufferIsLocal(*recent) &&
@@ -199,9 +206,14 @@ index_read_ahead(Relation rel, BlockNumber block)
 		if (BufferTagsEqual(&tag, &GetBufferDescriptor(*recent - 1)->tag))
 			return;
 	}
+	asked = &asked_for[block % ASKED_FOR];
+	if (*asked == block)
+		return;
 	found = PrefetchBuffer(rel, MAIN_FORKNUM, block).recent_buffer;
 	if (BufferIsValid(found))
 		*recent = found;
+	else
+		*asked = block;
 }
 
 void
