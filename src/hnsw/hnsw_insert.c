@@ -337,8 +337,8 @@ hnsw_add_protected_edge(HnswIndex *index, HnswElement element,
 }
 
 /*
- * Give elements of a new element's list on a level an edge back to it: the
- * first m, but for the parent, which has one already.
+ * Give the elements of a new element's list on a level an edge back to it, but for
+ * the parent, which has one already.
  */
 static void
 add_backlinks(HnswIndex *index, HnswElement element, int level,
@@ -348,7 +348,7 @@ add_backlinks(HnswIndex *index, HnswElement element, int level,
 	ListChange *changes = palloc(sizeof(ListChange) * count);
 	int			num_changes = 0;
 
-	for (uint32 i = 0; i < Min(count, index->m); i++)
+	for (uint32 i = 0; i < count; i++)
 	{
 		ListChange *change = &changes[num_changes];
 
@@ -459,9 +459,9 @@ find_live(HnswSearch *search, HnswEntryPoint entry, int level,
 
 /*
  * How a new element chooses its neighbours on a level.  On level 0 these are
- * more than the m that get an edge back: the lists around it have grown while
- * other elements came, to m * 3/2 on the average, and one that is shorter makes
- * a poor way to what lies around it (README, "Neighbours").
+ * more than the m of a build: the lists around it have grown while other elements
+ * came, to m * 3/2 on the average, and one that is shorter makes a poor way to what
+ * lies around it (README, "Neighbours").
  */
 static inline HnswSelection
 new_list_selection(uint32 m, int level)
