@@ -371,6 +371,24 @@ hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
 							 (const VectorCode *) b);
 }
 
+bool
+hnsw_refinements_alike(const HnswCoder *coder, const void *a, const void *b)
+{
+	switch (coder->encoding.refinement)
+	{
+		case HNSW_REFINEMENT_NONE:
+			break;
+		case HNSW_REFINEMENT_CODE:
+			return coder_codes_alike(&coder->refinement, a, b);
+		case HNSW_REFINEMENT_VALUE:
+			return memcmp(a, b, coder->encoding.refinement_bytes) == 0;
+		case HNSW_REFINEMENT_REST:
+			return sq8_rests_alike(a, b, coder->codes.dimensions,
+								   coder->encoding.rest_bits);
+	}
+	return true;
+}
+
 /* Anything but that a value has its length and dimensions would go unnoticed. */
 const char *
 hnsw_check_refinement(const HnswCoder *coder, const void *refinement)

@@ -171,6 +171,10 @@ typedef struct HnswBounds
 extern HnswBounds hnsw_refined_distance(const HnswQuery *query, float estimate,
 										const void *refinement);
 
+/* As coder_codes_alike. */
+extern bool hnsw_refinements_alike(const HnswCoder *coder, const void *a,
+								   const void *b);
+
 /* What is wrong with a refinement as it was read, NULL if nothing. */
 extern const char *hnsw_check_refinement(const HnswCoder *coder,
 										 const void		 *refinement);

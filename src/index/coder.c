@@ -285,6 +285,61 @@ coder_codes_equal(const VectorCoder *coder, const VectorCode *a,
 	return coder_code_length(coder, b) == bytes && memcmp(a, b, bytes) == 0;
 }
 
+/*
+ * How far apart vectors of alike codes may be, as a part of their length: some levels
+ * of those that a vector of a few dozen dimensions has.
+ */
+static double
+rounding_of_levels(CodeKind kind)
+{
+	switch (kind)
+	{
+		case CODE_FLOAT:
+			return 1e-5;
+		case CODE_SQ8:
+			return 0.01;
+		case CODE_RABITQ_4:
+			return 0.1;
+		case CODE_RABITQ_2:
+			return 0.3;
+		case CODE_RABITQ_1:
+			return 0.5;
+		case CODE_BITS:
+		case CODE_SPARSE:
+			break;
+	}
+	return 0;
+}
+
+bool
+coder_codes_alike(const VectorCoder *coder, const VectorCode *a,
+				  const VectorCode *b)
+{
+	double part = rounding_of_levels(coder->encoding.kind);
+	float *x;
+	float *y;
+	double apart = 0;
+	double square = 0;
+
+	if (coder_codes_equal(coder, a, b))
+		return true;
+	if (part == 0)
+		return false;
+
+	x = palloc(sizeof(float) * coder->dimensions);
+	y = palloc(sizeof(float) * coder->dimensions);
+	coder_decode(coder, a, x);
+	coder_decode(coder, b, y);
+	for (uint32 i = 0; i < coder->dimensions; i++)
+	{
+		apart += ((double) x[i] - y[i]) * ((double) x[i] - y[i]);
+		square += (double) y[i] * y[i];
+	}
+	pfree(x);
+	pfree(y);
+	return apart <= part * part * square;
+}
+
 void
 coder_decode(const VectorCoder *coder, const VectorCode *code, float *x)
 {

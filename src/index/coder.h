@@ -141,6 +141,14 @@ extern bool coder_codes_equal(const VectorCoder *coder, const VectorCode *a,
 							  const VectorCode *b);
 
 /*
+ * Are they codes of one value, by whatever instruction sets?  These differ in the
+ * last bits of sums and of rotated values, so that levels at the border of two may
+ * be the one or the other.  For verification; both have passed coder_check_code.
+ */
+extern bool coder_codes_alike(const VectorCoder *coder, const VectorCode *a,
+							  const VectorCode *b);
+
+/*
  * For codes of floats: the floats that a value's code is made of, in the value itself or in work:
  * normalized and rotated, as the metric and the encoding say.  NULL if the
  * value is not indexed.  loss: how far they may be from those of the value.

@@ -266,12 +266,11 @@ has_code(Verify *verify, HnswElement element, const HnswCode *expected)
 	const HnswCoder *coder = &verify->index->coder;
 	const char		*bytes = (const char *) expected;
 
-	return coder_codes_equal(&coder->codes, load_code(verify, element),
+	return coder_codes_alike(&coder->codes, load_code(verify, element),
 							 (const VectorCode *) (bytes + coder->code_at)) &&
 		   (coder->encoding.refinement == HNSW_REFINEMENT_NONE ||
-			memcmp(load_refinement(verify, element),
-				   bytes + coder->refinement_at,
-				   coder->encoding.refinement_bytes) == 0);
+			hnsw_refinements_alike(coder, load_refinement(verify, element),
+								   bytes + coder->refinement_at));
 }
 
 /* The codes of the neighbours of an element; its list was found good. */

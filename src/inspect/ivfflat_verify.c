@@ -293,7 +293,7 @@ check_row(Relation rel, ItemPointer tid, Datum *values, bool *isnull,
 				   ItemPointerGetBlockNumber(tid),
 				   ItemPointerGetOffsetNumber(tid));
 		ivf_read_code(index, row->segment, row->entry, code);
-		if (memcmp(code, expected, index->coder.code_bytes) != 0)
+		if (!coder_codes_alike(&index->coder.fine, code, expected))
 			REPORT(verify,
 				   "Entry %u of segment %u has another code than row (%u,%u).",
 				   row->entry, row->segment, ItemPointerGetBlockNumber(tid),

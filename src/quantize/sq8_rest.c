@@ -14,6 +14,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "distance/distance.h"
 #include "quantize/rounding.h"
@@ -245,6 +246,29 @@ sq8_rest_likely_error(const Sq8Query *query, float estimate,
 					l2_rounding(query, estimate, rest, distance, terms));
 }
 
+static inline int
+level_of(const Sq8Rest *rest, uint32 i, uint32 bytes, uint32 bits)
+{
+	return (rest->levels[i % bytes] >> (i / bytes * bits)) & ((1 << bits) - 1);
+}
+
+/* Some levels on the border of two, the worst of which are at that of a code. */
+bool
+sq8_rests_alike(const Sq8Rest *a, const Sq8Rest *b, uint32 dim, uint32 bits)
+{
+	uint32 bytes = SQ8_REST_LEVEL_BYTES(dim, bits);
+	int	   steps = 0;
+
+	for (uint32 i = 0; i < dim; i++)
+		steps += abs(level_of(a, i, bytes, bits) -
+					 level_of(b, i, bytes, bits));
+	return steps <= (int) (dim / 16 + (1 << bits)) &&
+		   fabsf(a->step - b->step) <= 1e-3f * b->step &&
+		   fabsf(a->residual - b->residual) <= 0.05f * b->residual &&
+		   fabsf(a->norm - b->norm) <= 0.01f * b->norm &&
+		   fabsf(a->terms - b->terms) <= 0.01f * b->terms;
+}
+
 const char *
 sq8_rest_check(const Sq8Rest *rest, uint32 dim, uint32 bits)
 {
@@ -262,8 +286,7 @@ sq8_rest_check(const Sq8Rest *rest, uint32 dim, uint32 bits)
 		return "norm or terms are not finite values of at least zero";
 
 	for (uint32 i = 0; i < dim; i++)
-		sum += (rest->levels[i % bytes] >> (i / bytes * bits)) &
-			   ((1 << bits) - 1);
+		sum += level_of(rest, i, bytes, bits);
 	if (sum != rest->sum)
 		return "sum of levels does not match";
 	return NULL;

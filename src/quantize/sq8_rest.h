@@ -81,6 +81,10 @@ extern float sq8_rest_likely_error(const Sq8Query *query, float estimate,
 								   const Sq8Rest *rest, float distance,
 								   float deviations);
 
+/* Are they rests of one vector, but for what rounding may change? */
+extern bool sq8_rests_alike(const Sq8Rest *a, const Sq8Rest *b, uint32 dim,
+							uint32 bits);
+
 /* As sq8_check. */
 extern const char *sq8_rest_check(const Sq8Rest *rest, uint32 dim,
 								  uint32 bits);

@@ -57,3 +57,19 @@ SELECT hnsw_verify('verified_id');
 SET ROLE pg_read_all_data;
 SELECT hnsw_verify('verified_l2');
 RESET ROLE;
+-- codes made by another instruction set may differ in their last bits
+CREATE TABLE rounded (id int, v vector(200));
+INSERT INTO rounded SELECT i, noise_vector(i, 200, 71) FROM generate_series(1, 300) i;
+CREATE INDEX rounded_8 ON rounded USING hnsw (v vector_cosine_ops);
+CREATE INDEX rounded_rest ON rounded USING hnsw (v vector_l2_ops) WITH (rest_bits = 4);
+CREATE INDEX rounded_4 ON rounded USING hnsw (v vector_l2_ops) WITH (code_bits = 4);
+CREATE INDEX rounded_1 ON rounded USING hnsw (v vector_ip_ops) WITH (code_bits = 1);
+CREATE INDEX rounded_inline ON rounded USING hnsw (v vector_l2_ops) WITH (inline_codes);
+CREATE INDEX rounded_lists ON rounded USING ivfflat (v vector_l2_ops) WITH (lists = 5);
+CREATE INDEX rounded_lists_4 ON rounded USING ivfflat (v vector_cosine_ops) WITH (lists = 5, code_bits = 4);
+SET vector.instruction_set = baseline;
+SELECT count(hnsw_verify(indexrelid)::text) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+WHERE indrelid = 'rounded'::regclass AND relam = (SELECT oid FROM pg_am WHERE amname = 'hnsw');
+SELECT count(ivfflat_verify(indexrelid)::text) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
+WHERE indrelid = 'rounded'::regclass AND relam = (SELECT oid FROM pg_am WHERE amname = 'ivfflat');
+RESET vector.instruction_set;
