@@ -271,17 +271,23 @@ read_codes_ahead(HnswSearch *search, int first, int count)
 static pg_noinline HnswCodePage
 begin_missed_page(HnswSearch *search, int first, int count)
 {
+	HnswIndex	*index = search->index;
+	BlockNumber	 block = search->targets[first].code.block;
 	int64		 reads = pgBufferUsage.shared_blks_read;
 	bool		 is_ahead = first < search->read_ahead_end;
 	HnswCodePage page;
 	instr_time	 start;
 	instr_time	 end;
 
+	/* in recovery every page comes here, and time is not to be asked for each */
+	if (index_page_is_at_hand(index->rel, block))
+		return hnsw_begin_code_page(index, block);
+
 	search->io_concurrency = 0;
 	if (read_time > SLOW_READ)
 	{
 		search->io_concurrency = get_tablespace_io_concurrency(
-			search->index->rel->rd_rel->reltablespace);
+			index->rel->rd_rel->reltablespace);
 		if (search->io_concurrency > 0)
 			search->io_concurrency = Max(search->io_concurrency,
 										 LEAST_IO_CONCURRENCY);
@@ -289,8 +295,7 @@ begin_missed_page(HnswSearch *search, int first, int count)
 	}
 
 	INSTR_TIME_SET_CURRENT(start);
-	page = hnsw_begin_code_page(search->index,
-								search->targets[first].code.block);
+	page = hnsw_begin_code_page(index, block);
 	if (is_ahead || pgBufferUsage.shared_blks_read == reads)
 		return page;
 	INSTR_TIME_SET_CURRENT(end);

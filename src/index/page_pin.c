@@ -51,6 +51,32 @@ recent_buffer(Relation rel, BlockNumber block)
 						   RECENT_BUFFERS];
 }
 
+/*
+ * The shared buffer that a page was in before, if that has its tag now: a look
+ * without a pin, so it may be another's in a moment.
+ */
+static inline Buffer
+recent_shared_buffer(Relation rel, BlockNumber block, BufferTag *tag)
+{
+	Buffer number = *recent_buffer(rel, block);
+
+	if (unlikely(!BufferIsValid(number) || BufferIsLocal(number) ||
+				 RelationUsesLocalBuffers(rel)))
+		return InvalidBuffer;
+	InitBufferTag(tag, &RelationRelFileLocator(rel), MAIN_FORKNUM, block);
+	return likely(BufferTagsEqual(tag, &GetBufferDescriptor(number - 1)->tag))
+			   ? number
+			   : InvalidBuffer;
+}
+
+bool
+index_page_is_at_hand(Relation rel, BlockNumber block)
+{
+	BufferTag tag;
+
+	return BufferIsValid(recent_shared_buffer(rel, block, &tag));
+}
+
 Buffer
 index_pin_page(Relation rel, BlockNumber block)
 {
@@ -128,22 +154,17 @@ Buffer
 index_pin_briefly(Relation rel, BlockNumber block)
 {
 #if BUFFER_STATE_IS_KNOWN
-	Buffer		number = *recent_buffer(rel, block);
+	BufferTag	tag;
+	Buffer		number = recent_shared_buffer(rel, block, &tag);
 	BufferDesc *buffer;
 	uint32		state;
 	uint32		pinned;
-	BufferTag	tag;
-
-	if (unlikely(!BufferIsValid(number) || BufferIsLocal(number) ||
-				 RelationUsesLocalBuffers(rel)))
-		return InvalidBuffer;
 
 	/* a guess that is wrong shall not raise the usage count of another page */
-	buffer = GetBufferDescriptor(number - 1);
-	InitBufferTag(&tag, &RelationRelFileLocator(rel), MAIN_FORKNUM, block);
-	if (unlikely(!BufferTagsEqual(&tag, &buffer->tag)))
+	if (unlikely(!BufferIsValid(number)))
 		return InvalidBuffer;
 
+	buffer = GetBufferDescriptor(number - 1);
 	state = pg_atomic_read_u32(&buffer->state);
 	pinned = state + BUF_REFCOUNT_ONE;
 	if (BUF_STATE_GET_USAGECOUNT(state) < BM_MAX_USAGE_COUNT)
@@ -193,25 +214,14 @@ index_read_ahead(Relation rel, BlockNumber block)
 	/* the blocks asked for last, of any index, as far as they are remembered */
 	static BlockNumber asked_for[ASKED_FOR];
 
-	Buffer		*recent = recent_buffer(rel, block);
-	BlockNumber *asked;
-	BufferTag	 tag;
+	BlockNumber *asked = &asked_for[block % ASKED_FOR];
 	Buffer		 found;
 
-	/* a look that may be wrong: then there is a look-up too many, or a read */
-	if (BufferIsValid(*recent) && !BufferIsLocal(*recent) &&
-		!RelationUsesLocalBuffers(rel))
-	{
-		InitBufferTag(&tag, &RelationRelFileLocator(rel), MAIN_FORKNUM, block);
-		if (BufferTagsEqual(&tag, &GetBufferDescriptor(*recent - 1)->tag))
-			return;
-	}
-	asked = &asked_for[block % ASKED_FOR];
-	if (*asked == block)
+	if (index_page_is_at_hand(rel, block) || *asked == block)
 		return;
 	found = PrefetchBuffer(rel, MAIN_FORKNUM, block).recent_buffer;
 	if (BufferIsValid(found))
-		*recent = found;
+		*recent_buffer(rel, block) = found;
 	else
 		*asked = block;
 }

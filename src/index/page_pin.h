@@ -37,6 +37,12 @@ extern void index_prefetch_page_part(Relation rel, BlockNumber block,
 									 uint32 offset, uint32 bytes);
 
 /*
+ * Is the page in the shared buffer that it was in before?  An answer that is wrong
+ * costs a look-up, or a read.
+ */
+extern bool index_page_is_at_hand(Relation rel, BlockNumber block);
+
+/*
  * Have the page on its way into the kernel's cache, as PrefetchBuffer does, unless
  * it is in the buffer that it was in before.
  */
