@@ -634,6 +634,13 @@ hnsw_set_add(HnswNumberSet *set, HnswElement number)
 		set->bits[number / 8] |= 1 << (number % 8);
 }
 
+static inline void
+hnsw_set_remove(HnswNumberSet *set, HnswElement number)
+{
+	if (number < set->size)
+		set->bits[number / 8] &= ~(1 << (number % 8));
+}
+
 /* Numbers that came after the set was made are not in it. */
 static inline bool
 hnsw_set_has(const HnswNumberSet *set, HnswElement number)
@@ -687,8 +694,9 @@ extern void hnsw_force_protected_edge(HnswIndex *index, HnswElement element,
 extern void hnsw_link_element(HnswIndex *index, HnswElement element);
 
 /*
- * Join an element by protected edges with one of those of `allowed` (NULL:
- * any) that a search finds next to it.  False if there is none.
+ * Join an element by protected edges with one of those of `allowed`, or if that
+ * is NULL of all that are in the graph, which a search finds next to it.  False
+ * if there is none.
  */
 extern bool hnsw_attach_element(HnswIndex *index, HnswElement element,
 								const HnswNumberSet *allowed);

@@ -383,10 +383,16 @@ add_backlinks(HnswIndex *index, HnswElement element, int level,
  * ------------------------------------------------------------------------
  */
 
-/* May edges be added to and from it? */
+/*
+ * May protected edges be added to and from it?  Vacuum says which elements those
+ * are, for it joins others, too, before they are in the graph again.
+ */
 static bool
-is_live(HnswIndex *index, HnswElement element)
+may_lead_to(HnswIndex *index, const HnswNumberSet *allowed,
+			HnswElement element)
 {
+	if (allowed != NULL)
+		return hnsw_set_has(allowed, element);
 	return hnsw_read_entry(index, element).state == HNSW_ENTRY_ELEMENT;
 }
 
@@ -651,7 +657,8 @@ redirect_protected_edge(HnswIndex *index, HnswElement element,
  * neighbour, last the neighbour to the element instead of the other one.
  */
 static bool
-insert_between(HnswIndex *index, HnswElement element, HnswElement other)
+insert_between(HnswIndex *index, HnswElement element, HnswElement other,
+			   const HnswNumberSet *allowed)
 {
 	uint32 edges[2 * HNSW_MAX_M];
 	uint32 new_edges[2 * HNSW_MAX_M];
@@ -663,7 +670,7 @@ insert_between(HnswIndex *index, HnswElement element, HnswElement other)
 		uint32		new_count = 0;
 
 		if (!HNSW_EDGE_IS_PROTECTED(edges[i]) || neighbour == element ||
-			!is_live(index, neighbour))
+			!may_lead_to(index, allowed, neighbour))
 			continue;
 		hnsw_force_protected_edge(index, element, neighbour);
 		hnsw_force_protected_edge(index, element, other);
@@ -727,13 +734,11 @@ hnsw_attach_element(HnswIndex *index, HnswElement element,
 				HnswElement parent = HnswCandidateElement(&search.beam[i]);
 
 				CHECK_FOR_INTERRUPTS();
-				if (parent == element ||
-					(allowed != NULL && !hnsw_set_has(allowed, parent)) ||
-					!is_live(index, parent))
+				if (parent == element || !may_lead_to(index, allowed, parent))
 					continue;
 				if (between)
 				{
-					if (insert_between(index, element, parent))
+					if (insert_between(index, element, parent, allowed))
 						return true;
 				}
 				else if (add_child(index, parent, element, index->m))

@@ -545,7 +545,7 @@ next_unreached(const Traversal *t, const HnswNumberSet *live, HnswElement from)
 }
 
 void
-hnsw_rejoin_elements(HnswRepair *repair, const HnswNumberSet *live)
+hnsw_rejoin_elements(HnswRepair *repair, HnswNumberSet *live)
 {
 	HnswIndex  *index = repair->index;
 	HnswElement element = hnsw_read_entry_point(index).element;
@@ -553,9 +553,17 @@ hnsw_rejoin_elements(HnswRepair *repair, const HnswNumberSet *live)
 
 	traversal_init(&t, index, live->size);
 
-	/* an entry point that came meanwhile is joined with any of the others */
+	/*
+	 * An entry point that came meanwhile is joined with any of the others, but
+	 * for spared ones, which may be joined with nothing yet.
+	 */
 	if (!hnsw_set_has(live, element))
+	{
 		element = next_unreached(&t, live, 0);
+		while (element != HNSW_NONE &&
+			   hnsw_read_entry(index, element).state != HNSW_ENTRY_ELEMENT)
+			element = next_unreached(&t, live, element + 1);
+	}
 	if (element != HNSW_NONE)
 		reach_from(&t, element);
 
@@ -568,7 +576,8 @@ hnsw_rejoin_elements(HnswRepair *repair, const HnswNumberSet *live)
 		MemoryContext old_context = MemoryContextSwitchTo(repair->context);
 
 		VacuumDelayPoint();
-		(void) hnsw_attach_element(index, element, &t.reached);
+		if (!hnsw_attach_element(index, element, &t.reached))
+			hnsw_set_remove(live, element);
 		MemoryContextSwitchTo(old_context);
 		MemoryContextReset(repair->context);
 		reach_from(&t, element);

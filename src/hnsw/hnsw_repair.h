@@ -43,9 +43,8 @@ extern void hnsw_repair_element(HnswRepair *repair, HnswElement element);
 
 /*
  * V6: make sure that protected edges join all elements of `live`, from the
- * entry point.
+ * entry point.  What has no place is taken out of the set.
  */
-extern void hnsw_rejoin_elements(HnswRepair			 *repair,
-								 const HnswNumberSet *live);
+extern void hnsw_rejoin_elements(HnswRepair *repair, HnswNumberSet *live);
 
 #endif /* HNSW_REPAIR_H */

@@ -63,7 +63,7 @@ typedef struct VacuumState
 	uint64					elements;
 	uint64					ghosts;
 	HnswRepair				repair;
-	HnswNumberSet			live;
+	HnswNumberSet			live; /* what stays in the graph */
 	HnswElement				next_entry_point;
 	int						next_entry_level;
 } VacuumState;
@@ -415,23 +415,6 @@ wait_for_inserts(HnswIndex *index)
 }
 
 static void
-repair_elements(VacuumState *state)
-{
-	EntriesPage *page = &state->page;
-
-	if (page->kind != HNSW_SUPPLY_ELEMENTS)
-		return;
-	for (uint32 slot = 0; slot < page->count; slot++)
-	{
-		if (page->entries[slot].state != HNSW_ENTRY_ELEMENT)
-			continue;
-		VacuumDelayPoint();
-		hnsw_set_add(&state->live, page->first + slot);
-		hnsw_repair_element(&state->repair, page->first + slot);
-	}
-}
-
-static void
 mend_elements(VacuumState *state)
 {
 	EntriesPage *page = &state->page;
@@ -484,7 +467,48 @@ drop_freed_edges(HnswIndex *index, HnswElement element)
 	}
 }
 
-/* Make elements that bridging spared ghosts again, part of the graph. */
+/* Was it marked as dying, but spared by bridging? */
+static inline bool
+is_spared(const VacuumState *state, uint32 slot)
+{
+	const EntriesPage *page = &state->page;
+
+	return page->entries[slot].state == HNSW_ENTRY_DYING &&
+		   !hnsw_set_has(&state->repair.dying, page->first + slot);
+}
+
+static void
+clean_spared(VacuumState *state)
+{
+	EntriesPage *page = &state->page;
+
+	for (uint32 slot = 0; slot < page->count; slot++)
+	{
+		if (is_spared(state, slot))
+			drop_freed_edges(state->index, page->first + slot);
+	}
+}
+
+/* Repair the lists of a page's elements that stay, and note these as live. */
+static void
+repair_elements(VacuumState *state)
+{
+	EntriesPage *page = &state->page;
+
+	if (page->kind != HNSW_SUPPLY_ELEMENTS)
+		return;
+	for (uint32 slot = 0; slot < page->count; slot++)
+	{
+		if (page->entries[slot].state != HNSW_ENTRY_ELEMENT &&
+			!is_spared(state, slot))
+			continue;
+		VacuumDelayPoint();
+		hnsw_set_add(&state->live, page->first + slot);
+		hnsw_repair_element(&state->repair, page->first + slot);
+	}
+}
+
+/* Make spared elements that are joined with the graph ghosts again. */
 static void
 revive_spared(VacuumState *state)
 {
@@ -494,28 +518,24 @@ revive_spared(VacuumState *state)
 
 	for (uint32 slot = 0; slot < page->count; slot++)
 	{
-		if (page->entries[slot].state != HNSW_ENTRY_DYING ||
-			hnsw_set_has(&state->repair.dying, page->first + slot))
+		HnswEntry *entry;
+
+		/* live has not what could not be joined */
+		if (!is_spared(state, slot) ||
+			!hnsw_set_has(&state->live, page->first + slot))
 			continue;
-		drop_freed_edges(state->index, page->first + slot);
-		any = true;
+		if (!any)
+		{
+			hnsw_edit_start(&edit, state->index);
+			hnsw_edit_lock(&edit, page->block, HNSW_PAGE_ENTRIES);
+			any = true;
+		}
+		entry = entry_in_page(hnsw_edit_image(&edit, 0, HNSW_PAGE_ENTRIES),
+							  slot);
+		entry->state = HNSW_ENTRY_ELEMENT;
 	}
-	if (!any)
-		return;
-
-	hnsw_edit_start(&edit, state->index);
-	hnsw_edit_lock(&edit, page->block, HNSW_PAGE_ENTRIES);
-	for (uint32 slot = 0; slot < page->count; slot++)
-	{
-		HnswEntry *entry = entry_in_page(hnsw_edit_image(&edit, 0,
-														 HNSW_PAGE_ENTRIES),
-										 slot);
-
-		if (entry->state == HNSW_ENTRY_DYING &&
-			!hnsw_set_has(&state->repair.dying, page->first + slot))
-			entry->state = HNSW_ENTRY_ELEMENT;
-	}
-	hnsw_edit_finish(&edit);
+	if (any)
+		hnsw_edit_finish(&edit);
 }
 
 /* Find the live element of the highest level. */
@@ -753,9 +773,12 @@ remove_ghosts(VacuumState *state)
 	replace_dying_entry_point(state);
 	walk_entries(state, mend_elements);
 	hnsw_bridge_dying(&state->repair);
-	walk_entries(state, revive_spared);
+	if (state->repair.num_spared > 0)
+		walk_entries(state, clean_spared);
 	walk_entries(state, repair_elements);
 	hnsw_rejoin_elements(&state->repair, &state->live);
+	if (state->repair.num_spared > 0)
+		walk_entries(state, revive_spared);
 	wait_for_inserts(index);
 	sweep_overflow(state);
 	walk_entries(state, free_dying);

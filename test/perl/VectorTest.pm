@@ -28,6 +28,7 @@ our @EXPORT = qw(
 	index_state
 	column_type
 	agree
+	verified
 	wait_until
 	start_load
 	finish_load

@@ -235,5 +235,42 @@ foreach my $round (1 .. 2)
 	}
 }
 
+# Vacuums that are cancelled one after the other: what one has begun to take out
+# of full lists the next one may have to leave in, and inserts come in between.
+{
+	my ($t) = grep { $_->{name} eq 'star' } @tables;
+	my ($cancelled, $milliseconds, @damage) = (0);
+
+	create();
+	foreach my $round (0 .. 119)
+	{
+		my ($first, $last) = (200 * $round, 200 * $round + ($round ? 149 : 999));
+		my $rows = "SELECT id, make_vector('$t->{kind}', id, $t->{dims}, $seed) FROM generate_series";
+
+		$node->safe_psql('postgres', qq{
+			INSERT INTO $t->{name} $rows($first, $last) id;
+			DELETE FROM $t->{name} WHERE noise(id, $round) < -0.2});
+		if ($round % 10 == 0)
+		{
+			my $now = "SELECT 1000 * extract(epoch FROM clock_timestamp());\n";
+			my ($begin, $end) = split /\n/, $node->safe_psql('postgres', "$now VACUUM $t->{name};\n$now");
+
+			$milliseconds = $end - $begin;
+		}
+		else
+		{
+			my $timeout = 1 + int($milliseconds * (0.3 + rand(0.7)));
+
+			$cancelled++ if $node->psql('postgres', "SET statement_timeout = $timeout; VACUUM $t->{name}") != 0;
+		}
+		$node->safe_psql('postgres', qq{
+			INSERT INTO $t->{name} $rows($first - 4000, $last) id WHERE noise(id, $round) < -0.35});
+		push @damage, "round $round: " . verified($node, $t);
+	}
+	cmp_ok($cancelled, '>', 5, "vacuums cancelled: $cancelled");
+	is(join("\n", grep { !/: $/ } @damage), '', 'vacuums cancelled one after the other leave no damage');
+	agree($node, $t, 'vacuums cancelled', 1);
+}
+
 $node->stop;
 done_testing();
