@@ -263,7 +263,7 @@ typedef enum HnswRefinement
  *	20		1		code kind (CodeKind)
  *	21		1		metric (VectorMetric)
  *	22		1		1 if vectors are rotated before they are encoded, else 0
- *	23		1		1 while vacuum takes ghosts out of the graph, else 0
+ *	23		1		HNSW_REPAIR_*, while vacuum takes ghosts out of the graph, else 0
  *	24		8		seed of levels, rotation and value hash
  *	32		4		entry point, or HNSW_NONE
  *	36		4		its level
@@ -304,6 +304,12 @@ typedef struct HnswMetaPageData
 } HnswMetaPageData;
 
 StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 104, "on-disk format");
+
+/*
+ * What goes on in the graph while vacuum takes ghosts out of it (README, "Vacuum").
+ */
+#define HNSW_REPAIR_BEGUN  0x01 /* there are dying elements */
+#define HNSW_REPAIR_LINKED 0x02 /* inserts have added edges to some of them */
 
 #define HNSW_MAX_EXTENTS                                          \
 	((HNSW_PAGE_CAPACITY - offsetof(HnswMetaPageData, extents)) / \

@@ -396,6 +396,12 @@ may_lead_to(HnswIndex *index, const HnswNumberSet *allowed,
 	return hnsw_read_entry(index, element).state == HNSW_ENTRY_ELEMENT;
 }
 
+static bool
+is_dying(HnswIndex *index, HnswElement element)
+{
+	return hnsw_read_entry(index, element).state == HNSW_ENTRY_DYING;
+}
+
 /* A found element that a new one may be linked to. */
 typedef struct LiveCandidate
 {
@@ -654,11 +660,12 @@ redirect_protected_edge(HnswIndex *index, HnswElement element,
  * Put an element that cannot be reached between another one and one of its
  * protected neighbours, which takes no room in their lists: first the element
  * leads to both, then the other one leads to the element instead of the
- * neighbour, last the neighbour to the element instead of the other one.
+ * neighbour, last the neighbour to the element instead of the other one.  The
+ * neighbour is live, or with at_dying may be dying as well.
  */
 static bool
 insert_between(HnswIndex *index, HnswElement element, HnswElement other,
-			   const HnswNumberSet *allowed)
+			   const HnswNumberSet *allowed, bool at_dying)
 {
 	uint32 edges[2 * HNSW_MAX_M];
 	uint32 new_edges[2 * HNSW_MAX_M];
@@ -670,7 +677,8 @@ insert_between(HnswIndex *index, HnswElement element, HnswElement other,
 		uint32		new_count = 0;
 
 		if (!HNSW_EDGE_IS_PROTECTED(edges[i]) || neighbour == element ||
-			!may_lead_to(index, allowed, neighbour))
+			!(may_lead_to(index, allowed, neighbour) ||
+			  (at_dying && is_dying(index, neighbour))))
 			continue;
 		hnsw_force_protected_edge(index, element, neighbour);
 		hnsw_force_protected_edge(index, element, other);
@@ -710,9 +718,10 @@ add_child(HnswIndex *index, HnswElement parent, HnswElement element,
 	return hnsw_add_protected_edge(index, parent, element, max_protected);
 }
 
-bool
-hnsw_attach_element(HnswIndex *index, HnswElement element,
-					const HnswNumberSet *allowed)
+/* hnsw_attach_element; with at_dying also where a dying element is next to it. */
+static bool
+attach_element(HnswIndex *index, HnswElement element,
+			   const HnswNumberSet *allowed, bool at_dying)
 {
 	HnswEntryPoint entry = hnsw_read_entry_point(index);
 	HnswQuery	   query;
@@ -738,7 +747,8 @@ hnsw_attach_element(HnswIndex *index, HnswElement element,
 					continue;
 				if (between)
 				{
-					if (insert_between(index, element, parent, allowed))
+					if (insert_between(index, element, parent, allowed,
+									   at_dying))
 						return true;
 				}
 				else if (add_child(index, parent, element, index->m))
@@ -748,6 +758,31 @@ hnsw_attach_element(HnswIndex *index, HnswElement element,
 		hnsw_search_consume(&search, search.beam_count);
 	} while (hnsw_search_widen(&search, index->ef_construction));
 	return false;
+}
+
+bool
+hnsw_attach_element(HnswIndex *index, HnswElement element,
+					const HnswNumberSet *allowed)
+{
+	return attach_element(index, element, allowed, false);
+}
+
+/*
+ * Note that an edge to a dying element is going to be added: whoever is taking
+ * those out of the graph may have passed by already where that is.
+ */
+static void
+note_linked(HnswIndex *index)
+{
+	HnswEdit		  edit;
+	HnswMetaPageData *meta;
+	int				  page;
+
+	hnsw_edit_start(&edit, index);
+	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
+	meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
+	meta->repairing |= HNSW_REPAIR_LINKED;
+	hnsw_edit_finish(&edit);
 }
 
 /*
@@ -869,6 +904,18 @@ join_parent(HnswIndex *index, HnswElement element, uint32 *edges, uint32 count)
 		HnswElement parent = HNSW_EDGE_TARGET(edges[i]);
 
 		if (add_child(index, parent, element, hnsw_list_capacity(index, 0)))
+			return;
+	}
+
+	/*
+	 * Few live elements may have nothing but dying ones around, which fill their
+	 * lists until vacuum comes to these: then there is a place between the two.
+	 * If it has come just now, there is room.
+	 */
+	note_linked(index);
+	for (int attempt = 0; attempt < 2; attempt++)
+	{
+		if (attach_element(index, element, NULL, true))
 			return;
 	}
 	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),

@@ -734,7 +734,7 @@ set_repairing(HnswIndex *index, bool repairing)
 	hnsw_edit_start(&edit, index);
 	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
 	meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
-	meta->repairing = repairing;
+	meta->repairing = repairing ? HNSW_REPAIR_BEGUN : 0;
 	if (!repairing)
 		meta->removals++;
 	hnsw_edit_finish(&edit);
@@ -752,34 +752,65 @@ is_repairing(HnswIndex *index)
 	return repairing;
 }
 
+/*
+ * Have inserts linked elements with dying ones since this was asked last?  They
+ * note it before they do it, and nobody asks while one is under way.
+ */
+static bool
+take_linked(HnswIndex *index)
+{
+	HnswEdit		  edit;
+	HnswMetaPageData *meta;
+	int				  page;
+	bool			  linked;
+
+	hnsw_edit_start(&edit, index);
+	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
+	meta = HnswPageGetMeta(hnsw_edit_peek(&edit, page));
+	linked = (meta->repairing & HNSW_REPAIR_LINKED) != 0;
+	if (linked)
+	{
+		meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
+		meta->repairing &= ~HNSW_REPAIR_LINKED;
+		hnsw_edit_finish(&edit);
+	}
+	else
+		hnsw_edit_abort(&edit);
+	return linked;
+}
+
 /* Take the ghosts out of the graph: README, "Vacuum", has the steps. */
 static void
 remove_ghosts(VacuumState *state)
 {
 	HnswIndex *index = state->index;
-	uint64	   size = hnsw_end_number(index);
 
 	state->repair.index = index;
 	state->repair.context = AllocSetContextCreate(CurrentMemoryContext,
 												  "hnsw repair",
 												  ALLOCSET_DEFAULT_SIZES);
 	state->repair.spared_context = CurrentMemoryContext;
-	hnsw_set_init(&state->repair.dying, size);
-	hnsw_set_init(&state->live, size);
+	hnsw_set_init(&state->repair.dying, hnsw_end_number(index));
 
 	set_repairing(index, true);
 	walk_entries(state, mark_dying);
 	wait_for_inserts(index);
+	/* those may have made the index larger */
+	hnsw_refresh_directory(index);
+	hnsw_set_init(&state->live, hnsw_end_number(index));
 	replace_dying_entry_point(state);
 	walk_entries(state, mend_elements);
 	hnsw_bridge_dying(&state->repair);
 	if (state->repair.num_spared > 0)
 		walk_entries(state, clean_spared);
-	walk_entries(state, repair_elements);
-	hnsw_rejoin_elements(&state->repair, &state->live);
-	if (state->repair.num_spared > 0)
-		walk_entries(state, revive_spared);
-	wait_for_inserts(index);
+	do
+	{
+		walk_entries(state, repair_elements);
+		hnsw_rejoin_elements(&state->repair, &state->live);
+		if (state->repair.num_spared > 0)
+			walk_entries(state, revive_spared);
+		wait_for_inserts(index);
+	} while (take_linked(index));
 	sweep_overflow(state);
 	walk_entries(state, free_dying);
 	set_repairing(index, false);
