@@ -828,27 +828,28 @@ hnsw_link_upper_level(HnswIndex *index, HnswElement element, int level)
 }
 
 /*
- * Find an element of equal value among the nearest and add the row to it.
+ * Find an element of equal value among the nearest and add the row to it.  Returns
+ * that, HNSW_NONE if there is none.
  */
-static bool
+static HnswElement
 add_to_equal(HnswIndex *index, const LiveCandidate *live, int num_live,
 			 const HnswCode *code, uint64 hash, ItemPointer tid)
 {
-	bool added = false;
+	HnswElement equal = HNSW_NONE;
 
-	for (int i = 0; i < num_live && !added; i++)
+	for (int i = 0; i < num_live && equal == HNSW_NONE; i++)
 	{
 		HnswCode *theirs;
 
 		if (live[i].hash != hash)
 			continue;
 		theirs = hnsw_copy_code(index, live[i].element);
-		if (hnsw_codes_equal(&index->coder, theirs, code))
-			added = hnsw_add_row(index, live[i].element, hash, tid) ==
-					HNSW_ROW_ADDED;
+		if (hnsw_codes_equal(&index->coder, theirs, code) &&
+			hnsw_add_row(index, live[i].element, hash, tid) == HNSW_ROW_ADDED)
+			equal = live[i].element;
 		pfree(theirs);
 	}
-	return added;
+	return equal;
 }
 
 /* Make a protected edge, if there is one, an ordinary one. */
@@ -924,6 +925,46 @@ join_parent(HnswIndex *index, HnswElement element, uint32 *edges, uint32 count)
 					errhint("Please REINDEX it.")));
 }
 
+/* Does a search for its own value come to an element, however far it goes? */
+static bool
+is_reached(HnswSearch *search, HnswEntryPoint entry, HnswElement element)
+{
+	uint32 ef = search->index->ef_construction;
+
+	hnsw_search_from(search, entry, 0, ef);
+	do
+	{
+		for (int i = 0; i < search->beam_count; i++)
+		{
+			if (HnswCandidateElement(&search->beam[i]) == element)
+				return true;
+		}
+		hnsw_search_consume(search, search->beam_count);
+	} while (hnsw_search_widen(search, ef));
+	return false;
+}
+
+/*
+ * An insert that finds nobody alive begins a new graph (hnsw_link_element), while
+ * another one, which found somebody before vacuum cleared the last rows, may go on
+ * in the old graph.  Both look for what the other one writes after they have
+ * written themselves, so at least one of them joins the two.
+ *
+ * linked_from: the entry point that an element with a new row was linked from;
+ * search: for that row's value.
+ */
+static void
+follow_entry_point(HnswSearch *search, HnswEntryPoint linked_from,
+				   HnswElement element)
+{
+	HnswIndex	  *index = search->index;
+	HnswEntryPoint entry = hnsw_read_entry_point(index);
+
+	if (entry.element != linked_from.element && entry.element != element &&
+		!is_reached(search, entry, element))
+		(void) hnsw_attach_element(index, element, NULL);
+}
+
 void
 hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 {
@@ -951,8 +992,12 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 		LiveCandidate *live;
 		int num_live = find_live(&search, entry, 0, HNSW_NONE, &live);
 
-		if (add_to_equal(index, live, num_live, code, hash, tid))
+		element = add_to_equal(index, live, num_live, code, hash, tid);
+		if (element != HNSW_NONE)
+		{
+			follow_entry_point(&search, entry, element);
 			return;
+		}
 		count = choose_neighbours(index, code, live, num_live, 0, edges);
 	}
 
@@ -967,14 +1012,11 @@ hnsw_insert_value(HnswIndex *index, const void *value, ItemPointer tid)
 	join_parent(index, element, edges, count);
 	add_backlinks(index, element, 0, edges, count);
 	level = hnsw_level(index, element);
-	if (level > 0)
-	{
-		for (int l = Min(level, entry.level); l >= 1; l--)
-			link_upper_level(&search, entry, element, code, l);
-		if (level > entry.level)
-			(void) set_entry_point(index, IF_HIGHER, HNSW_NONE, element,
-								   level);
-	}
+	for (int l = Min(level, entry.level); l >= 1; l--)
+		link_upper_level(&search, entry, element, code, l);
+	follow_entry_point(&search, entry, element);
+	if (level > entry.level)
+		(void) set_entry_point(index, IF_HIGHER, HNSW_NONE, element, level);
 }
 
 void
@@ -1002,10 +1044,15 @@ hnsw_link_element(HnswIndex *index, HnswElement element)
 		if (num_live == 0)
 		{
 			/* this one becomes the graph, unless somebody else was faster */
-			if (hnsw_replace_entry_point(index, entry.element, element,
-										 hnsw_level(index, element)))
+			if (!hnsw_replace_entry_point(index, entry.element, element,
+										  hnsw_level(index, element)))
+				continue;
+
+			/* whom follow_entry_point joins */
+			if (entry.element != HNSW_NONE)
+				num_live = find_live(&search, entry, 0, element, &live);
+			if (num_live == 0)
 				return;
-			continue;
 		}
 
 		count = choose_neighbours(index, code, live, num_live, 0, edges);
@@ -1014,6 +1061,7 @@ hnsw_link_element(HnswIndex *index, HnswElement element)
 							hnsw_list_capacity(index, 0));
 		join_parent(index, element, edges, count);
 		add_backlinks(index, element, 0, edges, count);
+		follow_entry_point(&search, entry, element);
 		return;
 	}
 }
