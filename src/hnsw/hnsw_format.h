@@ -306,10 +306,13 @@ typedef struct HnswMetaPageData
 StaticAssertDecl(offsetof(HnswMetaPageData, extents) == 104, "on-disk format");
 
 /*
- * What goes on in the graph while vacuum takes ghosts out of it (README, "Vacuum").
+ * What goes on in the graph while vacuum takes ghosts out of it (README, "Vacuum"):
+ * there are dying elements; inserts have added edges to some of them; they have
+ * left the graph, and are being freed.
  */
-#define HNSW_REPAIR_BEGUN  0x01 /* there are dying elements */
-#define HNSW_REPAIR_LINKED 0x02 /* inserts have added edges to some of them */
+#define HNSW_REPAIR_BEGUN	0x01
+#define HNSW_REPAIR_LINKED	0x02
+#define HNSW_REPAIR_FREEING 0x04
 
 #define HNSW_MAX_EXTENTS                                          \
 	((HNSW_PAGE_CAPACITY - offsetof(HnswMetaPageData, extents)) / \

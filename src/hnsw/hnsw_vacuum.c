@@ -63,7 +63,8 @@ typedef struct VacuumState
 	uint64					elements;
 	uint64					ghosts;
 	HnswRepair				repair;
-	HnswNumberSet			live; /* what stays in the graph */
+	HnswNumberSet			live;		  /* what stays in the graph */
+	bool					any_left_out; /* of the spared: had no place */
 	HnswElement				next_entry_point;
 	int						next_entry_level;
 } VacuumState;
@@ -520,10 +521,14 @@ revive_spared(VacuumState *state)
 	{
 		HnswEntry *entry;
 
-		/* live has not what could not be joined */
-		if (!is_spared(state, slot) ||
-			!hnsw_set_has(&state->live, page->first + slot))
+		if (!is_spared(state, slot))
 			continue;
+		/* live has not what could not be joined */
+		if (!hnsw_set_has(&state->live, page->first + slot))
+		{
+			state->any_left_out = true;
+			continue;
+		}
 		if (!any)
 		{
 			hnsw_edit_start(&edit, state->index);
@@ -720,12 +725,12 @@ give_back_page(VacuumState *state)
 }
 
 /*
- * Note in the metapage that there are dying elements, so that the next vacuum
- * finishes the work of one that was interrupted; or that they are gone, so that
- * scans know of it that may have been on their way through them.
+ * Note in the metapage what goes on, HNSW_REPAIR_*, so that the next vacuum
+ * finishes the work of one that was interrupted; or that the dying elements are
+ * gone, so that scans know of it that may have been on their way through them.
  */
 static void
-set_repairing(HnswIndex *index, bool repairing)
+set_repairing(HnswIndex *index, uint8 repairing)
 {
 	HnswEdit		  edit;
 	HnswMetaPageData *meta;
@@ -734,20 +739,20 @@ set_repairing(HnswIndex *index, bool repairing)
 	hnsw_edit_start(&edit, index);
 	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
 	meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
-	meta->repairing = repairing ? HNSW_REPAIR_BEGUN : 0;
-	if (!repairing)
+	meta->repairing = repairing;
+	if (repairing == 0)
 		meta->removals++;
 	hnsw_edit_finish(&edit);
 }
 
-static bool
-is_repairing(HnswIndex *index)
+static uint8
+get_repairing(HnswIndex *index)
 {
 	Buffer buffer = hnsw_pin_page(index, HNSW_META_BLKNO);
-	bool   repairing;
+	uint8  repairing;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	repairing = HnswPageGetMeta(BufferGetPage(buffer))->repairing != 0;
+	repairing = HnswPageGetMeta(BufferGetPage(buffer))->repairing;
 	UnlockReleaseBuffer(buffer);
 	return repairing;
 }
@@ -779,6 +784,41 @@ take_linked(HnswIndex *index)
 	return linked;
 }
 
+/* Free the dying elements, which nothing leads to any more. */
+static void
+free_elements(VacuumState *state)
+{
+	sweep_overflow(state);
+	walk_entries(state, free_dying);
+	set_repairing(state->index, 0);
+	pfree(state->repair.dying.bits);
+}
+
+static void
+collect_dying(VacuumState *state)
+{
+	EntriesPage *page = &state->page;
+
+	for (uint32 slot = 0; slot < page->count; slot++)
+	{
+		if (page->entries[slot].state == HNSW_ENTRY_DYING)
+			hnsw_set_add(&state->repair.dying, page->first + slot);
+	}
+}
+
+/*
+ * Go on where a vacuum was interrupted that had begun to free elements.  The rest
+ * of them cannot be taken out of the graph once more: what is in their lists may
+ * be free, or other elements by now, and their codes incomplete.
+ */
+static void
+finish_freeing(VacuumState *state)
+{
+	hnsw_set_init(&state->repair.dying, hnsw_end_number(state->index));
+	walk_entries(state, collect_dying);
+	free_elements(state);
+}
+
 /* Take the ghosts out of the graph: README, "Vacuum", has the steps. */
 static void
 remove_ghosts(VacuumState *state)
@@ -792,7 +832,7 @@ remove_ghosts(VacuumState *state)
 	state->repair.spared_context = CurrentMemoryContext;
 	hnsw_set_init(&state->repair.dying, hnsw_end_number(index));
 
-	set_repairing(index, true);
+	set_repairing(index, HNSW_REPAIR_BEGUN);
 	walk_entries(state, mark_dying);
 	wait_for_inserts(index);
 	/* those may have made the index larger */
@@ -807,15 +847,16 @@ remove_ghosts(VacuumState *state)
 	{
 		walk_entries(state, repair_elements);
 		hnsw_rejoin_elements(&state->repair, &state->live);
+		state->any_left_out = false;
 		if (state->repair.num_spared > 0)
 			walk_entries(state, revive_spared);
 		wait_for_inserts(index);
 	} while (take_linked(index));
-	sweep_overflow(state);
-	walk_entries(state, free_dying);
-	set_repairing(index, false);
+	/* those left out are dying as well, but not free to go */
+	if (!state->any_left_out)
+		set_repairing(index, HNSW_REPAIR_FREEING);
+	free_elements(state);
 
-	pfree(state->repair.dying.bits);
 	pfree(state->live.bits);
 	MemoryContextDelete(state->repair.context);
 }
@@ -824,7 +865,7 @@ IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
 	VacuumState *state;
-	bool		 unfinished;
+	uint8		 repairing;
 
 	if (info->analyze_only)
 		return stats;
@@ -836,8 +877,8 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 
 	/* without dead rows there is nothing to do but to finish what was begun */
 	state = start_vacuum(info, stats);
-	unfinished = is_repairing(state->index);
-	if (stats == NULL && !unfinished)
+	repairing = get_repairing(state->index);
+	if (stats == NULL && repairing == 0)
 		return NULL;
 	if (stats == NULL)
 	{
@@ -845,10 +886,15 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		stats->estimated_count = true;
 	}
 
+	if (repairing & HNSW_REPAIR_FREEING)
+	{
+		finish_freeing(state);
+		repairing = 0;
+	}
 	walk_entries(state, examine_elements);
-	if (unfinished || (state->ghosts > 0 &&
-					   (state->elements <= SMALL_INDEX_ELEMENTS ||
-						state->ghosts > state->elements / GHOST_DIVISOR)))
+	if (repairing != 0 || (state->ghosts > 0 &&
+						   (state->elements <= SMALL_INDEX_ELEMENTS ||
+							state->ghosts > state->elements / GHOST_DIVISOR)))
 		remove_ghosts(state);
 	walk_entries(state, give_back_page);
 

@@ -13,6 +13,8 @@ use VectorTest;
 use constant {
 	ENTRY_BYTES => 20,
 	DYING => 2,
+	BEGUN => 1,
+	FREEING => 4,
 	PROTECTED => 0x80000000
 };
 
@@ -44,13 +46,18 @@ sub leave_dying
 	return;
 }
 
-sub put_protected
+# The list of an element on level 0, as edges.
+sub get_list
 {
-	my ($f, $n, $m, @targets) = @_;
+	my ($f, $n, $m) = @_;
+	my $at = list_at($f, $n, $m);
 
-	put($f, list_at($f, $n, $m), 'L*', scalar(@targets), map { $_ | PROTECTED } @targets);
-	return;
+	return map { get($f, $at + 4 * $_, 'L') } 1 .. get($f, $at, 'L');
 }
+
+sub put_list { my ($f, $n, $m, @edges) = @_; put($f, list_at($f, $n, $m), 'L*', scalar(@edges), @edges); return; }
+sub put_protected { my ($f, $n, $m, @targets) = @_; put_list($f, $n, $m, map { $_ | PROTECTED } @targets); return; }
+sub target { my ($edge) = @_; return $edge & ~PROTECTED; }
 
 sub damage_stopped
 {
@@ -78,9 +85,9 @@ sub damage_stopped
 			my %numbers = numbers($f, 5);
 			my $live = delete $numbers{1};
 
-			put_meta($f, 'repairing', 1);
-			put_protected($f, $live, 2, values %numbers);
-			foreach my $n (values %numbers)
+			put_meta($f, 'repairing', BEGUN);
+			put_protected($f, $live, 2, sort values %numbers);
+			foreach my $n (sort values %numbers)
 			{
 				leave_dying($f, $n);
 				put_protected($f, $n, 2, $live);
@@ -96,6 +103,50 @@ sub damage_stopped
 	}
 	agree($node, $t, 'few live elements among dying ones, VACUUM');
 	is(log_errors($node, $offset), '', 'few live elements among dying ones: no errors');
+}
+
+# VACUUM was freeing elements: the rest has no chunks any more, and its lists lead
+# to what the slots of the others were given to.
+{
+	my $t = { name => 'sparse', type => 'sparsevec', opclass => 'sparsevec_l2_ops', dims => 200 };
+	my $value = sub { my ($dims) = @_; return qq{(SELECT array_agg(CASE WHEN d <= $dims THEN 1 + noise(n * 1000 + d, $seed) ELSE 0 END ORDER BY d)
+		FROM generate_series(1, 200) d)::vector::sparsevec} };
+	my $offset = log_size($node);
+
+	$node->safe_psql('postgres', qq{
+		CREATE TABLE sparse (id int, v sparsevec(200));
+		INSERT INTO sparse SELECT n, @{[ $value->(5) ]} FROM generate_series(1, 8) n;
+		CREATE INDEX sparse_index ON sparse USING hnsw (v sparsevec_l2_ops) WITH (m = 2, ef_construction = 4);
+		INSERT INTO sparse SELECT n, @{[ $value->(150) ]} FROM generate_series(9, 9) n;
+		DELETE FROM sparse WHERE id = 9;
+		VACUUM sparse;});
+	damage_stopped(
+		$t,
+		sub {
+			my ($f) = @_;
+			my %numbers = numbers($f, 8);
+			my ($next, $freed) = ($numbers{2}, 8);
+			my @edges;
+
+			cmp_ok(scalar(get_list($f, $freed, 2)), '>', 0, 'an element has been freed');
+			put_meta($f, 'repairing', FREEING);
+			leave_dying($f, $freed);
+
+			# it leads to another one, which has no room in its list
+			put_protected($f, $freed, 2, $next);
+			@edges = get_list($f, $next, 2);
+			foreach my $n (sort values %numbers)
+			{
+				push @edges, $n unless @edges == 4 || $n == $next || grep { target($_) == $n } @edges;
+			}
+			put_list($f, $next, 2, @edges);
+		});
+	agree($node, $t, 'elements left to be freed');
+	$node->safe_psql('postgres', 'DELETE FROM sparse WHERE id = 2; VACUUM sparse');
+	agree($node, $t, 'elements left to be freed, VACUUM');
+	$node->safe_psql('postgres', qq{INSERT INTO sparse SELECT n, @{[ $value->(120) ]} FROM generate_series(10, 15) n});
+	agree($node, $t, 'elements left to be freed, inserts');
+	is(log_errors($node, $offset), '', 'elements left to be freed: no errors');
 }
 
 $node->stop;
