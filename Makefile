@@ -94,7 +94,8 @@ KERNELS = $(basename $(wildcard src/distance/kernels_*.c))
 $(KERNELS:=.o) $(KERNELS:=.bc): KERNEL_CFLAGS = -O3 $(ISA_CFLAGS)
 
 # Loops over all elements, which any instruction set has vectors for.
-LOOPS = src/types/binary_form src/types/float_array src/quantize/sq8_rest
+LOOPS = src/types/binary_form src/types/float_array src/quantize/sq8_rest \
+	src/quantize/sq8_halves
 $(LOOPS:=.o) $(LOOPS:=.bc): KERNEL_CFLAGS = -O3
 
 ifneq ($(filter x86_64 amd64,$(host_cpu)),)

@@ -157,6 +157,14 @@ typedef struct CodeScale
 	uint32 sum_squares; /* of code[i]^2 */
 } CodeScale;
 
+/* Levels in [-2047, 2047]: levels[i] = 64 * high[i] + low[i], low[i] in [0, 63]. */
+typedef struct SplitLevels
+{
+	const int16 *levels;
+	const int8	*high;
+	const int8	*low;
+} SplitLevels;
+
 typedef struct DistanceKernels
 {
 	/* "baseline", "neon", "avx2", "avx512", "avx512vnni" or "avx512popcnt" */
@@ -236,6 +244,10 @@ typedef struct DistanceKernels
 	 */
 	int64 (*dot_packed_i16)(const uint8 *packed, uint32 bits, const int16 *q,
 							uint32 levels);
+
+	/* The same of 4 bits, which is faster of levels that are there as bytes. */
+	int64 (*dot_u4_i12)(const uint8 *packed, const SplitLevels *q,
+						uint32 levels);
 
 	/* sum |q[i] - (offset + step * code[i])| */
 	float (*l1_u8_f32)(const uint8 *code, float offset, float step,

@@ -644,6 +644,16 @@ dot_packed_i16(const uint8 *packed, uint32 bits, const int16 *q, uint32 levels)
 	return vc_sum_wide(sum0, sum1, sum2, sum3);
 }
 
+#ifndef HAVE_DOT_U4_I12
+
+static int64
+dot_u4_i12(const uint8 *packed, const SplitLevels *q, uint32 levels)
+{
+	return dot_packed_i16(packed, 4, q->levels, levels);
+}
+
+#endif							/* HAVE_DOT_U4_I12 */
+
 #ifndef HAVE_DOT_U8_U8
 
 /* 32768 * 255^2 < 2^31 */
@@ -1547,6 +1557,7 @@ butterfly_f32(float *a, float *b, float scale, uint32 n)
 	.jaccard_bits = jaccard_bits##bits, \
 	.dot_u8_i16 = dot_u8_i16, \
 	.dot_packed_i16 = dot_packed_i16, \
+	.dot_u4_i12 = dot_u4_i12, \
 	.dot_u8_u8 = dot_u8_u8, \
 	.dots_u8_u8 = dots_u8_u8, \
 	.l2_scaled_u8 = L2_SCALED_U8, \

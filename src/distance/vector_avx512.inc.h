@@ -231,6 +231,78 @@ vf_hadamard(VF v)
 						 _mm512_mask_xor_ps(v, 0xff00, v, sign));
 }
 
+#ifdef __AVX512VNNI__
+
+/*
+ * dot_u4_i12 -- VNNI multiplies unsigned by signed bytes: so levels of the query that
+ * are there as two bytes take two products of 64 codes each, where those of 16 bits
+ * take two as well, but codes that are widened first.
+ */
+#define HAVE_DOT_U4_I12
+
+typedef struct U4Sums
+{
+	__m512i high;
+	__m512i low;
+} U4Sums;
+
+static inline U4Sums
+dot_u4_i12_step(U4Sums sums, __m512i codes, const SplitLevels *q, uint32 i,
+				__mmask64 mask)
+{
+	sums.high = _mm512_dpbusd_epi32(sums.high, codes,
+									_mm512_maskz_loadu_epi8(mask,
+															q->high + i));
+	sums.low = _mm512_dpbusd_epi32(sums.low, codes,
+								   _mm512_maskz_loadu_epi8(mask, q->low + i));
+	return sums;
+}
+
+static int64
+dot_u4_i12(const uint8 *packed, const SplitLevels *q, uint32 levels)
+{
+	uint32	bytes = (levels + 1) / 2;
+	uint32	second = levels - bytes; /* levels in the upper bits */
+	__m512i nibble = _mm512_set1_epi8(0x0f);
+	U4Sums	sums0 = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+	U4Sums	sums1 = sums0;
+	uint32	i = 0;
+	__m512i total;
+
+	for (; i + 64 <= second; i += 64)
+	{
+		__m512i v = _mm512_loadu_si512(packed + i);
+
+		sums0 = dot_u4_i12_step(sums0, _mm512_and_si512(v, nibble), q, i,
+								~(__mmask64) 0);
+		sums1 = dot_u4_i12_step(sums1,
+								_mm512_and_si512(_mm512_srli_epi16(v, 4),
+												 nibble),
+								q, bytes + i, ~(__mmask64) 0);
+	}
+	if (i < bytes)
+	{
+		__mmask64 mask = bytes - i == 64 ? ~(__mmask64) 0
+										 : FIRST_LANES(__mmask64, bytes - i);
+		__m512i	  v = _mm512_maskz_loadu_epi8(mask, packed + i);
+
+		sums0 = dot_u4_i12_step(sums0, _mm512_and_si512(v, nibble), q, i,
+								mask);
+		if (i < second)
+			sums1 = dot_u4_i12_step(
+				sums1, _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble), q,
+				bytes + i, FIRST_LANES(__mmask64, second - i));
+	}
+
+	/* 32768 * 15 * 2047 < 2^31 */
+	total = _mm512_add_epi32(
+		_mm512_slli_epi32(_mm512_add_epi32(sums0.high, sums1.high), 6),
+		_mm512_add_epi32(sums0.low, sums1.low));
+	return _mm512_reduce_add_epi32(total);
+}
+
+#endif /* __AVX512VNNI__ */
+
 /*
  * dot_u8_u8 -- on whole vectors of 64 codes.
  *

@@ -19,6 +19,7 @@
 #include "distance/distance.h"
 #include "quantize/rounding.h"
 #include "quantize/sq8.h"
+#include "quantize/sq8_sums.h"
 
 #define CODE_LEVELS		 255 /* steps between the lowest and highest code */
 #define QUERY_LEVELS	 4094
@@ -31,17 +32,6 @@
 #define FAST_MAX	  1e30f
 #define FAST_MIN_STEP 1e-30f
 
-/* The integer sums of one side, and what they count. */
-typedef struct LevelSums
-{
-	double offset;
-	double step;
-	double sum;
-	double sum_squares;
-	double step_sum;	 /* step * sum */
-	double step_squares; /* step^2 * sum_squares */
-} LevelSums;
-
 /*
  * sum_rounding -- relative error of a float32 kernel's sum of n terms that are
  * each good to a few units: a table has at least 16 partial sums.
@@ -50,45 +40,6 @@ static double
 sum_rounding(uint32 n)
 {
 	return (n / 16 + 12) * FLOAT_UNIT;
-}
-
-static inline LevelSums
-query_sums(const Sq8Query *query)
-{
-	LevelSums sums = {query->offset,   query->step,
-					  query->sum,	   query->sum_squares,
-					  query->step_sum, query->step_squares};
-
-	return sums;
-}
-
-static inline LevelSums
-code_sums(const Sq8Code *code)
-{
-	double	  step = code->step;
-	LevelSums sums = {code->offset,		step,
-					  code->sum,		code->sum_squares,
-					  step * code->sum, step * step * code->sum_squares};
-
-	return sums;
-}
-
-static inline double
-l2_distance(uint32 dim, LevelSums a, LevelSums b, double dot)
-{
-	double offset = a.offset - b.offset;
-	double square = dim * offset * offset +
-					2 * offset * (a.step_sum - b.step_sum) + a.step_squares +
-					b.step_squares - 2 * a.step * b.step * dot;
-
-	return square > 0 ? sqrt(square) : 0;
-}
-
-static inline double
-inner_product(uint32 dim, LevelSums a, LevelSums b, double dot)
-{
-	return dim * a.offset * b.offset + a.offset * b.step_sum +
-		   b.offset * a.step_sum + a.step * b.step * dot;
 }
 
 /* Values that are looked at together. */
@@ -434,25 +385,6 @@ centered_norm(uint32 dim, LevelSums side)
 	return side.step * sqrt(Max(square, 0) + 0x1p-50 * side.sum_squares);
 }
 
-/*
- * What rounding may have done to the estimate of an L2 distance, but for the
- * conversion to float, and to the float32 kernel's result where it is near zero.
- *
- * The estimate's square is a sum of terms which may cancel: below 3 * terms in
- * all, with errors of 2^-50 of that.
- */
-static inline double
-l2_rounding(const Sq8Query *query, LevelSums c)
-{
-	double offset = query->offset - c.offset;
-	double terms = query->dim * offset * offset + query->step_squares +
-				   c.step_squares;
-
-	return sqrt(3 * terms * 0x1p-50) +
-		   query->root_dim * (ROOT_2_TINY + 0x1p-50 * (fabs(query->offset) +
-													   fabs(c.offset)));
-}
-
 static double
 l2_error_bound(const Sq8Query *query, const Sq8Code *code, double estimate)
 {
@@ -476,13 +408,12 @@ l2_error_bound(const Sq8Query *query, const Sq8Code *code, double estimate)
  * larger, so it should meet the exact norm and not the sum of both.  share: of
  * that bound, how much is needed.
  */
-static double
-ip_error_bound(const Sq8Query *query, const Sq8Code *code, double share)
+double
+sq8_ip_error(const Sq8Query *query, LevelSums c, double residual, double share)
 {
 	double	  n = query->dim;
 	double	  root_n = query->root_dim;
 	LevelSums q = query_sums(query);
-	LevelSums c = code_sums(code);
 	double	  mean = c.offset + c.step_sum / n;
 	double	  code_norm = root_n * fabs(mean) * (1 + 0x1p-40) +
 					   root_n * 0x1p-50 * fabs(c.offset);
@@ -492,7 +423,7 @@ ip_error_bound(const Sq8Query *query, const Sq8Code *code, double share)
 	code_norm = hypot(code_norm, centered_norm(query->dim, c));
 
 	/* more than the estimate and the exact product, with any partial sum */
-	product = (query->norm + query->residual) * (code_norm + code->residual);
+	product = (query->norm + query->residual) * (code_norm + residual);
 	if (!(product < FLT_MAX / 2))
 		return INFINITY;
 
@@ -500,8 +431,7 @@ ip_error_bound(const Sq8Query *query, const Sq8Code *code, double share)
 	terms = (root_n * fabs(q.offset) + q.step * sqrt(q.sum_squares)) *
 			(root_n * fabs(c.offset) + c.step * sqrt(c.sum_squares));
 
-	return share *
-			   (query->norm * code->residual + query->residual * code_norm) +
+	return share * (query->norm * residual + query->residual * code_norm) +
 		   query->rounding * product + terms * 0x1p-49 + n * FLOAT_TINY;
 }
 
@@ -560,7 +490,8 @@ sq8_error_bound(const Sq8Query *query, const Sq8Code *code, float estimate)
 		case SQ8_L2:
 			return round_up(l2_error_bound(query, code, estimate));
 		case SQ8_IP:
-			return round_up(ip_error_bound(query, code, 1));
+			return round_up(
+				sq8_ip_error(query, code_sums(code), code->residual, 1));
 		case SQ8_L1:
 			return round_up(l1_error_bound(query, code));
 	}
@@ -579,7 +510,8 @@ sq8_likely_error(const Sq8Query *query, const Sq8Code *code, float estimate,
 		case SQ8_L2:
 			return round_up(l2_likely_error(query, code, estimate, share));
 		case SQ8_IP:
-			return round_up(ip_error_bound(query, code, share));
+			return round_up(
+				sq8_ip_error(query, code_sums(code), code->residual, share));
 		case SQ8_L1:
 			break;
 	}

@@ -19,6 +19,8 @@
 
 #include "c.h"
 
+#include "distance/distance.h"
+
 typedef enum Sq8Metric
 {
 	SQ8_L2, /* Euclidean distance (not squared) */
@@ -70,6 +72,7 @@ typedef struct Sq8Query
 	double		 root_dim;
 	double		 rounding; /* relative error of a float32 kernel's sum */
 	const int16 *levels;   /* dim values in [-2047, 2047]; not for L1 */
+	SplitLevels	 split;	   /* the same, for halves of codes */
 	const float *values;   /* dim values; only L1 */
 } Sq8Query;
 

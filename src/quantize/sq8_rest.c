@@ -172,29 +172,98 @@ sq8_rest_distance(const Sq8Query *query, float estimate, const Sq8Rest *rest,
 
 	if (query->metric == SQ8_IP)
 		return clamp_to_float(estimate - product);
-	square = (double) estimate * estimate - 2 * product + rest->shift;
+	/* estimates by halves have the sign of their squares */
+	square = (double) estimate * fabsf(estimate) - 2 * product + rest->shift;
 	return clamp_to_float(square < 0 ? 0 : sqrt(square));
 }
 
 /*
- * What rounding may have done to the distance: to the estimate by the code, the
+ * What rounding may have done to the square of a distance: to the estimate, the
  * square of which has errors of 2^-50 of the square of all terms (sq8.c), and
  * which is a float; and to what the rest adds to that.
  */
 static double
-l2_rounding(const Sq8Query *query, double estimate, const Sq8Rest *rest,
-			double distance, double terms)
+square_rounding(const Sq8Query *query, double estimate, const Sq8Rest *rest,
+				double query_terms)
 {
+	double terms = query_terms + rest->terms;
 	double of_estimate = 0x1p-24 * terms + query->root_dim * ROOT_2_TINY;
-	double of_square = (2 * estimate + of_estimate) * of_estimate +
-					   0x1p-22 *
-						   (estimate * estimate + fabs((double) rest->shift)) +
-					   0x1p-48 * terms * terms;
-	double of_root = sqrt(of_square);
 
+	return (2 * fabs(estimate) + of_estimate) * of_estimate +
+		   0x1p-22 * (estimate * estimate + fabs((double) rest->shift)) +
+		   0x1p-48 * terms * terms;
+}
+
+/* The same of an inner product. */
+static double
+product_rounding(double estimate, const Sq8Rest *rest, double distance,
+				 double query_terms)
+{
+	return 2 * FLOAT_UNIT * (fabs(estimate) + fabs(distance)) +
+		   0x1p-48 * query_terms * rest->terms;
+}
+
+/* No less than any term of the query in estimates. */
+static double
+terms_of_query(const Sq8Query *query)
+{
+	return query->root_dim * fabs(query->offset) + sqrt(query->step_squares);
+}
+
+/*
+ * The error of a distance by a vector that has lost what the rest says, of which
+ * rounding is known.  share: how much is needed of a certain bound.
+ */
+static float
+ip_error(const Sq8Query *query, const Sq8Rest *rest, double share,
+		 double rounding)
+{
+	double of_query = query->residual * rest->norm;
+	double of_rest = query->norm * rest->residual;
+	double most = (query->norm + query->residual) *
+				  (rest->norm + rest->residual);
+	double lost = share < 1
+					  ? share * sqrt(of_query * of_query + of_rest * of_rest)
+					  : of_query + of_rest;
+
+	if (!(most < FLT_MAX / 2))
+		return INFINITY;
+	return round_up(lost + query->rounding * most + rounding +
+					query->dim * FLOAT_TINY);
+}
+
+static float
+l2_error(const Sq8Query *query, const Sq8Rest *rest, double distance,
+		 double share, double of_square)
+{
+	double square = distance * distance;
+	double lost = query->residual + rest->residual;
+	double most = distance + lost;
+	double of_root = sqrt(of_square);
+	double projection;
+	double likely;
+
+	if (!(most < 1e19) || !(fabsf(rest->shift) < FLT_MAX))
+		return INFINITY;
+
+	/*
+	 * As in sq8_likely_error; but what the query lost and what the vector lost,
+	 * which are of the same order here, have nothing to do with each other, so
+	 * it is the squares that add up.
+	 */
+	if (share < 1)
+		projection = share * sqrt(query->residual * query->residual +
+								  (double) rest->residual * rest->residual);
+	else
+		projection = lost;
+	likely = Max(
+		distance + projection -
+			sqrt(projection * projection + Max(square - lost * lost, 0)),
+		projection + sqrt(projection * projection + square) - distance);
 	if (distance > of_root)
 		of_root = of_square / distance;
-	return of_root + FLOAT_UNIT * distance + query->root_dim * ROOT_2_TINY;
+	return round_up(likely + 0.5 * query->rounding * most + of_root +
+					FLOAT_UNIT * distance + query->root_dim * ROOT_2_TINY);
 }
 
 float
@@ -202,48 +271,33 @@ sq8_rest_likely_error(const Sq8Query *query, float estimate,
 					  const Sq8Rest *rest, float distance, float deviations)
 {
 	double share = Min(deviations / query->root_dim, 1);
-	double query_terms = query->root_dim * fabs(query->offset) +
-						 sqrt(query->step_squares);
-	double terms = query_terms + rest->terms;
-	double square = (double) distance * distance;
-	double lost;
-	double projection;
-	double likely;
-	double most;
+	double terms = terms_of_query(query);
 
 	if (query->metric == SQ8_IP)
-	{
-		double of_query = query->residual * rest->norm;
-		double of_rest = query->norm * rest->residual;
+		return ip_error(query, rest, share,
+						product_rounding(estimate, rest, distance, terms));
+	return l2_error(query, rest, distance, share,
+					square_rounding(query, estimate, rest, terms));
+}
 
-		most = (query->norm + query->residual) * (rest->norm + rest->residual);
-		if (!(most < FLT_MAX / 2))
-			return INFINITY;
-		likely = share * sqrt(of_query * of_query + of_rest * of_rest);
-		return round_up(
-			likely + query->rounding * most +
-			2 * FLOAT_UNIT *
-				(fabs((double) estimate) + fabs((double) distance)) +
-			0x1p-48 * query_terms * rest->terms + query->dim * FLOAT_TINY);
-	}
+float
+sq8_rests_likely_error(const Sq8Query *query, float estimate,
+					   const Sq8Rest *first, float between,
+					   const Sq8Rest *second, float distance, float deviations)
+{
+	double share = Min(deviations / query->root_dim, 1);
+	double terms = terms_of_query(query);
 
-	/*
-	 * As in sq8_likely_error; but what the query lost and what the vector lost,
-	 * which are of the same order here, have nothing to do with each other, so
-	 * it is the squares that add up.
-	 */
-	lost = query->residual + rest->residual;
-	most = distance + lost;
-	if (!(most < 1e19))
+	if (!(fabsf(first->shift) < FLT_MAX))
 		return INFINITY;
-	projection = share * sqrt(query->residual * query->residual +
-							  (double) rest->residual * rest->residual);
-	likely = Max(
-		distance + projection -
-			sqrt(projection * projection + Max(square - lost * lost, 0)),
-		projection + sqrt(projection * projection + square) - distance);
-	return round_up(likely + 0.5 * query->rounding * most +
-					l2_rounding(query, estimate, rest, distance, terms));
+	if (query->metric == SQ8_IP)
+		return ip_error(query, second, share,
+						product_rounding(estimate, first, between, terms) +
+							product_rounding(between, second, distance,
+											 terms));
+	return l2_error(query, second, distance, share,
+					square_rounding(query, estimate, first, terms) +
+						square_rounding(query, between, second, terms));
 }
 
 static inline int

@@ -74,12 +74,22 @@ extern float sq8_rest_distance(const Sq8Query *query, float estimate,
 							   const Sq8Rest *rest, uint32 bits);
 
 /*
- * A likely bound of the error of such a distance, to so many standard deviations.
- * May be Infinity, where distances leave the range of float.
+ * A likely bound of the error of such a distance, to so many standard deviations; a
+ * certain one if these are Infinity.  May be Infinity, where distances leave the
+ * range of float.
  */
 extern float sq8_rest_likely_error(const Sq8Query *query, float estimate,
 								   const Sq8Rest *rest, float distance,
 								   float deviations);
+
+/*
+ * The same where there are two rests, the second one of what the first one left:
+ * between is the distance by the first.
+ */
+extern float sq8_rests_likely_error(const Sq8Query *query, float estimate,
+									const Sq8Rest *first, float between,
+									const Sq8Rest *second, float distance,
+									float deviations);
 
 /* Are they rests of one vector, but for what rounding may change? */
 extern bool sq8_rests_alike(const Sq8Rest *a, const Sq8Rest *b, uint32 dim,

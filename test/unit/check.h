@@ -61,6 +61,7 @@ extern void kernels_tests(void);
 extern void block_kernels_tests(void);
 extern void sq8_tests(void);
 extern void sq8_rest_tests(void);
+extern void sq8_halves_tests(void);
 extern void rabitq_tests(void);
 extern void relative_tests(void);
 extern void exrabitq_tests(void);

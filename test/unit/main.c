@@ -14,6 +14,7 @@ main(void)
 	block_kernels_tests();
 	sq8_tests();
 	sq8_rest_tests();
+	sq8_halves_tests();
 	rabitq_tests();
 	relative_tests();
 	exrabitq_tests();

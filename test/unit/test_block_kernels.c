@@ -240,6 +240,27 @@ test_unpack(void)
 	}
 }
 
+/* The same by levels as two bytes. */
+static void
+check_split(const uint8 *packed, const int16 *q, uint32 levels, int64 expected)
+{
+	int8	   *high = allocate(levels);
+	int8	   *low = allocate(levels);
+	SplitLevels split = {q, high, low};
+	int64		got;
+
+	for (uint32 i = 0; i < levels; i++)
+	{
+		high[i] = (int8) floor(q[i] / 64.0);
+		low[i] = (int8) (q[i] - 64 * high[i]);
+	}
+	got = distance_kernels->dot_u4_i12(packed, &split, levels);
+	CHECK(got == expected, "%u split levels: %lld, not %lld", levels,
+		  (long long) got, (long long) expected);
+	free(high);
+	free(low);
+}
+
 static void
 check_packed(uint32 bits, uint32 levels)
 {
@@ -261,6 +282,8 @@ check_packed(uint32 bits, uint32 levels)
 	got = distance_kernels->dot_packed_i16(packed, bits, q, levels);
 	CHECK(got == expected, "%u levels of %u bits: %lld, not %lld", levels,
 		  bits, (long long) got, (long long) expected);
+	if (bits == 4)
+		check_split(packed, q, levels, expected);
 	free(packed);
 	free(q);
 }
