@@ -329,7 +329,10 @@ extern const void *hnsw_load_refinement(HnswIndex *index, HnswElement element,
  */
 extern HnswCode *hnsw_copy_code(HnswIndex *index, HnswElement element);
 
-/* A code, or refinement, that is going to be stored, and of what parts. */
+/*
+ * A code, or refinement, that is going to be stored, and of what parts.  If it is a
+ * half, its bytes are good until the source of another code is made.
+ */
 typedef struct HnswCodeSource
 {
 	HnswElement element;

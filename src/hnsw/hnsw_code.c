@@ -155,6 +155,14 @@ rest_bytes(uint32 dimensions, uint32 bits)
 	return INTALIGN(SQ8_REST_BYTES(dimensions, bits));
 }
 
+/* Of a lower half and the rest behind it. */
+static uint32
+lower_bytes(uint32 dimensions, uint32 rest_bits)
+{
+	return INTALIGN(SQ8_LOWER_BYTES(dimensions)) +
+		   (rest_bits > 0 ? rest_bytes(dimensions, rest_bits) : 0);
+}
+
 /* Bits of the rests of codes, 0 for none.  Codes not rotated have no loss. */
 static uint32
 choose_rest_bits(const VectorOpclass *opclass, uint32 dimensions,
@@ -168,6 +176,19 @@ choose_rest_bits(const VectorOpclass *opclass, uint32 dimensions,
 	return opclass->type->value_bytes(dimensions) > TOAST_TUPLE_THRESHOLD
 			   ? HNSW_DEFAULT_REST_BITS
 			   : 0;
+}
+
+/*
+ * A search that goes by the upper halves of codes reads half as many pages and cache
+ * lines of them (README, "Halves").  Of few dimensions they tell too little.
+ */
+static bool
+are_halves_better(const VectorOpclass *opclass, uint32 dimensions,
+				  HnswCodeOptions options, CodeEncoding code)
+{
+	return code.kind == CODE_SQ8 && opclass->metric != METRIC_L1 &&
+		   dimensions >= HNSW_MIN_COARSE_DIMS && options.code_bits == 8 &&
+		   !options.store_values && !options.inline_codes;
 }
 
 /*
@@ -204,7 +225,14 @@ hnsw_choose_encoding(const VectorOpclass *opclass, uint32 dimensions,
 	}
 	encoding.rest_bits = choose_rest_bits(opclass, dimensions, options,
 										  encoding.code);
-	if (encoding.rest_bits > 0)
+	if (are_halves_better(opclass, dimensions, options, encoding.code))
+	{
+		encoding.code.kind = CODE_SQ8_UPPER;
+		encoding.refinement = HNSW_REFINEMENT_LOWER;
+		encoding.refinement_bytes = lower_bytes(dimensions,
+												encoding.rest_bits);
+	}
+	else if (encoding.rest_bits > 0)
 	{
 		encoding.refinement = HNSW_REFINEMENT_REST;
 		encoding.refinement_bytes = rest_bytes(dimensions, encoding.rest_bits);
@@ -225,7 +253,10 @@ hnsw_encoding_is_valid(HnswEncoding encoding, uint32 dimensions)
 {
 	bool coarse = coder_coarse_bits(encoding.code.kind) > 0;
 
-	if (encoding.code.kind < CODE_SQ8 || encoding.code.kind > CODE_RABITQ_1)
+	if (encoding.code.kind < CODE_SQ8 || encoding.code.kind > CODE_SQ8_UPPER)
+		return false;
+	if ((encoding.code.kind == CODE_SQ8_UPPER) !=
+		hnsw_codes_in_halves(encoding))
 		return false;
 	if (hnsw_codes_vary(encoding))
 		return dimensions <= SPARSEVEC_MAX_DIM &&
@@ -241,7 +272,7 @@ hnsw_encoding_is_valid(HnswEncoding encoding, uint32 dimensions)
 	if (dimensions > HNSW_MAX_BITS ||
 		encoding.code_bytes !=
 			coder_code_bytes(encoding.code.kind, dimensions) ||
-		(coarse && !encoding.code.rotated))
+		(coarse && !encoding.code.rotated && !hnsw_codes_in_halves(encoding)))
 		return false;
 	switch (encoding.refinement)
 	{
@@ -262,14 +293,24 @@ hnsw_encoding_is_valid(HnswEncoding encoding, uint32 dimensions)
 				   sq8_rest_bits_are_valid(encoding.rest_bits) &&
 				   encoding.refinement_bytes ==
 					   rest_bytes(dimensions, encoding.rest_bits);
+		case HNSW_REFINEMENT_LOWER:
+			return (encoding.rest_bits == 0 ||
+					(encoding.code.rotated &&
+					 sq8_rest_bits_are_valid(encoding.rest_bits))) &&
+				   encoding.refinement_bytes ==
+					   lower_bytes(dimensions, encoding.rest_bits);
 	}
 	return false;
 }
 
 bool
-hnsw_encoding_fits(HnswEncoding encoding, const VectorTypeInfo *type,
+hnsw_encoding_fits(HnswEncoding encoding, const VectorOpclass *opclass,
 				   uint32 dimensions)
 {
+	const VectorTypeInfo *type = opclass->type;
+
+	if (opclass->metric == METRIC_L1 && coder_coarse_bits(encoding.code.kind))
+		return false;
 	return dimensions <= hnsw_max_dimensions(type->kind) &&
 		   coder_kind_fits(encoding.code.kind, type->kind) &&
 		   (encoding.refinement != HNSW_REFINEMENT_VALUE ||
@@ -283,6 +324,24 @@ hnsw_encoding_fits(HnswEncoding encoding, const VectorTypeInfo *type,
  * ------------------------------------------------------------------------
  */
 
+/* In memory there are whole codes and rests, as if they were so on pages, too. */
+static void
+init_halves(HnswCoder *coder, const VectorOpclass *opclass, uint32 dimensions,
+			uint64 seed)
+{
+	CodeEncoding whole = {CODE_SQ8, coder->encoding.code.rotated};
+	uint32		 rest_bits = coder->encoding.rest_bits;
+
+	coder_init(&coder->refinement, opclass, dimensions, seed, whole);
+	coder->linking_bytes = coder_code_bytes(CODE_SQ8, dimensions);
+	coder->refinement_at = coder->linking_bytes;
+	coder->total_bytes = coder->linking_bytes +
+						 (rest_bits > 0 ? rest_bytes(dimensions, rest_bits)
+										: 0);
+	coder->upper = palloc0(coder->encoding.code_bytes);
+	coder->lower = palloc0(coder->encoding.refinement_bytes);
+}
+
 void
 hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 				uint32 dimensions, uint64 seed, HnswEncoding encoding)
@@ -290,11 +349,19 @@ hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 	memset(coder, 0, sizeof(HnswCoder));
 	coder->encoding = encoding;
 	coder_init(&coder->codes, opclass, dimensions, seed, encoding.code);
+	coder->links_by_refinement = hnsw_codes_are_coarse(coder);
+	if (hnsw_codes_in_halves(encoding))
+	{
+		init_halves(coder, opclass, dimensions, seed);
+		return;
+	}
 	if (encoding.refinement == HNSW_REFINEMENT_CODE)
 		coder_init(&coder->refinement, opclass, dimensions, seed,
 				   encoding.refinement_code);
 
-	coder->links_by_refinement = hnsw_codes_are_coarse(coder);
+	coder->linking_bytes = coder->links_by_refinement
+							   ? encoding.refinement_bytes
+							   : encoding.code_bytes;
 	if (coder->links_by_refinement)
 		coder->code_at = encoding.refinement_bytes;
 	else
@@ -302,11 +369,13 @@ hnsw_coder_init(HnswCoder *coder, const VectorOpclass *opclass,
 	coder->total_bytes = encoding.code_bytes + encoding.refinement_bytes;
 }
 
-/* A code and what it lost, from the same floats. */
+/* A code of 8 bits and what it lost, from the same floats. */
 static bool
 encode_with_rest(HnswCoder *coder, const void *value, char *bytes)
 {
-	VectorCoder *codes = &coder->codes;
+	VectorCoder *codes = hnsw_codes_in_halves(coder->encoding)
+							 ? &coder->refinement
+							 : &coder->codes;
 	VectorCode	*code = (VectorCode *) (bytes + coder->code_at);
 	double		 loss;
 	const float *x = coder_floats(codes, value, codes->floats, &loss);
@@ -325,8 +394,10 @@ hnsw_encode(HnswCoder *coder, const void *value, HnswCode *code)
 {
 	char *bytes = (char *) code;
 
-	if (coder->encoding.refinement == HNSW_REFINEMENT_REST)
+	if (coder->encoding.rest_bits > 0)
 		return encode_with_rest(coder, value, bytes);
+	if (hnsw_codes_in_halves(coder->encoding))
+		return coder_encode(&coder->refinement, value, (VectorCode *) bytes);
 	if (!coder_encode(&coder->codes, value,
 					  (VectorCode *) (bytes + coder->code_at)))
 		return false;
@@ -357,18 +428,51 @@ hnsw_code_length(const HnswCoder *coder, const HnswCode *code)
 uint32
 hnsw_linking_bytes(const HnswCoder *coder, const HnswCode *code)
 {
-	return coder->links_by_refinement
-			   ? coder->encoding.refinement_bytes
-			   : coder_code_length(&coder->codes, (const VectorCode *) code);
+	return hnsw_codes_vary(coder->encoding)
+			   ? coder_code_length(&coder->codes, (const VectorCode *) code)
+			   : coder->linking_bytes;
 }
 
 bool
 hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a, const HnswCode *b)
 {
 	if (coder->links_by_refinement)
-		return memcmp(a, b, coder->encoding.refinement_bytes) == 0;
+		return memcmp(a, b, coder->linking_bytes) == 0;
 	return coder_codes_equal(&coder->codes, (const VectorCode *) a,
 							 (const VectorCode *) b);
+}
+
+/* The rest behind a lower half. */
+static inline const Sq8Rest *
+rest_of_lower(const HnswCoder *coder, const void *lower)
+{
+	return (
+		const Sq8Rest *) ((const char *) lower +
+						  INTALIGN(SQ8_LOWER_BYTES(coder->codes.dimensions)));
+}
+
+void
+hnsw_split_code(const HnswCoder *coder, const HnswCode *code)
+{
+	uint32 dimensions = coder->codes.dimensions;
+
+	sq8_split((const Sq8Code *) code, dimensions, coder->upper, coder->lower);
+	if (coder->encoding.rest_bits > 0)
+		memcpy((char *) rest_of_lower(coder, coder->lower),
+			   (const char *) code + coder->refinement_at,
+			   rest_bytes(dimensions, coder->encoding.rest_bits));
+}
+
+void
+hnsw_join_code(const HnswCoder *coder, const VectorCode *upper,
+			   const void *refinement, HnswCode *code)
+{
+	uint32 dimensions = coder->codes.dimensions;
+	Size   bytes = SQ8_CODE_BYTES(dimensions);
+
+	sq8_join((const Sq8Upper *) upper, (const Sq8Rest *) refinement,
+			 dimensions, (Sq8Code *) code);
+	memset((char *) code + bytes, 0, coder->linking_bytes - bytes);
 }
 
 bool
@@ -385,13 +489,20 @@ hnsw_refinements_alike(const HnswCoder *coder, const void *a, const void *b)
 		case HNSW_REFINEMENT_REST:
 			return sq8_rests_alike(a, b, coder->codes.dimensions,
 								   coder->encoding.rest_bits);
+		case HNSW_REFINEMENT_LOWER:
+			return coder->encoding.rest_bits == 0 ||
+				   sq8_rests_alike(rest_of_lower(coder, a),
+								   rest_of_lower(coder, b),
+								   coder->codes.dimensions,
+								   coder->encoding.rest_bits);
 	}
 	return true;
 }
 
 /* Anything but that a value has its length and dimensions would go unnoticed. */
 const char *
-hnsw_check_refinement(const HnswCoder *coder, const void *refinement)
+hnsw_check_refinement(const HnswCoder *coder, const VectorCode *code,
+					  const void *refinement)
 {
 	const VectorTypeInfo *type = coder->codes.opclass.type;
 	uint32				  dimensions = coder->codes.dimensions;
@@ -411,6 +522,16 @@ hnsw_check_refinement(const HnswCoder *coder, const void *refinement)
 		case HNSW_REFINEMENT_REST:
 			return sq8_rest_check(refinement, dimensions,
 								  coder->encoding.rest_bits);
+		case HNSW_REFINEMENT_LOWER:
+		{
+			const char *wrong = sq8_halves_check((const Sq8Upper *) code,
+												 refinement, dimensions);
+
+			if (wrong != NULL || coder->encoding.rest_bits == 0)
+				return wrong;
+			return sq8_rest_check(rest_of_lower(coder, refinement), dimensions,
+								  coder->encoding.rest_bits);
+		}
 	}
 	return NULL;
 }
@@ -460,7 +581,7 @@ hnsw_query_init_from_code(HnswQuery *query, HnswCoder *coder,
 
 	x = palloc(sizeof(float) * coder->codes.dimensions);
 	coder_decode(&coder->refinement, (const VectorCode *) code, x);
-	if (!coder->refinement.encoding.rotated)
+	if (coder->codes.encoding.rotated && !coder->refinement.encoding.rotated)
 		(void) coder_rotate(&coder->codes.rotation, x);
 	coder_query_init_from_floats(&query->codes, &coder->codes, x, 0);
 }
@@ -486,6 +607,36 @@ bounds_of(const VectorCoder *coder, float distance, float error)
 						 coder_upper_bound(coder, distance, error)};
 
 	return bounds;
+}
+
+/*
+ * First the lower half, which makes the estimate that of the whole code, then the
+ * rest.  Bounds are certain where vectors are not rotated: there six deviations say
+ * nothing, but codes mostly have no loss.
+ */
+static HnswBounds
+distance_by_lower(const HnswQuery *query, float estimate, const Sq8Rest *lower)
+{
+	const HnswCoder *coder = query->coder;
+	const Sq8Query	*sq8 = &query->codes.sq8;
+	uint32			 rest_bits = coder->encoding.rest_bits;
+	float deviations = coder->codes.encoding.rotated ? CODER_LIKELY_DEVIATIONS
+													 : INFINITY;
+	const Sq8Rest *rest = rest_of_lower(coder, lower);
+	float by_code = sq8_rest_distance(sq8, estimate, lower, SQ8_HALF_BITS);
+	float distance;
+	float error;
+
+	if (rest_bits == 0)
+	{
+		error = sq8_rest_likely_error(sq8, estimate, lower, by_code,
+									  deviations);
+		return bounds_of(&coder->codes, by_code, error);
+	}
+	distance = sq8_rest_distance(sq8, by_code, rest, rest_bits);
+	error = sq8_rests_likely_error(sq8, estimate, lower, by_code, rest,
+								   distance, deviations);
+	return bounds_of(&coder->codes, distance, error);
 }
 
 HnswBounds
@@ -518,6 +669,8 @@ hnsw_refined_distance(const HnswQuery *query, float estimate,
 										  refinement, distance,
 										  CODER_LIKELY_DEVIATIONS);
 			return bounds_of(&coder->codes, distance, error);
+		case HNSW_REFINEMENT_LOWER:
+			return distance_by_lower(query, estimate, refinement);
 	}
 	return bounds;
 }

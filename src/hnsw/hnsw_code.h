@@ -22,7 +22,7 @@ typedef struct HnswEncoding
 	uint32		   code_bytes; /* of each code; if codes vary, of a slot */
 	HnswRefinement refinement;
 	CodeEncoding   refinement_code; /* HNSW_REFINEMENT_CODE */
-	uint32		   rest_bits;		/* HNSW_REFINEMENT_REST: a dimension */
+	uint32		   rest_bits;		/* of rests, a dimension, or 0 */
 	uint32		   refinement_bytes;
 	bool		   inline_codes; /* of the neighbours, with each list */
 } HnswEncoding;
@@ -30,9 +30,17 @@ typedef struct HnswEncoding
 /*
  * What an index keeps of a vector, in memory: its code and its refinement, if
  * there is one, next to each other.  The one that elements are linked by comes
- * first, so where only that is needed the other one may be missing.
+ * first, so where only that is needed the other one may be missing.  Codes that are
+ * halves on pages are whole in memory, with the rest behind them.
  */
 typedef struct HnswCode HnswCode;
+
+/* Are codes on pages in two halves, the lower one in the refinement? */
+static inline bool
+hnsw_codes_in_halves(HnswEncoding encoding)
+{
+	return encoding.refinement == HNSW_REFINEMENT_LOWER;
+}
 
 static inline bool
 hnsw_codes_vary(HnswEncoding encoding)
@@ -77,24 +85,33 @@ extern HnswEncoding hnsw_choose_encoding(const VectorOpclass *opclass,
 										 const void *const *values, int count);
 
 /*
- * Is it one that codes of so many dimensions can have, and one for values of
- * the type?
+ * Is it one that codes of so many dimensions can have, and one for values and the
+ * metric of the operator class?
  */
 extern bool hnsw_encoding_is_valid(HnswEncoding encoding, uint32 dimensions);
-extern bool hnsw_encoding_fits(HnswEncoding			 encoding,
-							   const VectorTypeInfo *type, uint32 dimensions);
+extern bool hnsw_encoding_fits(HnswEncoding			encoding,
+							   const VectorOpclass *opclass,
+							   uint32				dimensions);
 
 typedef struct HnswCoder
 {
 	HnswEncoding encoding;
 	VectorCoder	 codes;
-	VectorCoder	 refinement; /* HNSW_REFINEMENT_CODE */
-	bool		 links_by_refinement;
+	VectorCoder	 refinement; /* HNSW_REFINEMENT_CODE, or of whole codes */
+	bool		 links_by_refinement; /* or by those */
 
-	/* of an HnswCode: where each lies, and the bytes of both together */
+	/*
+	 * Of an HnswCode: bytes of what elements are linked by, where each part lies,
+	 * which of halves are the whole code and the rest, and the bytes of all.
+	 */
+	uint32 linking_bytes; /* unless codes vary */
 	uint32 code_at;
 	uint32 refinement_at;
 	uint32 total_bytes; /* unless codes vary */
+
+	/* work space for the halves of a code that is going to be stored */
+	Sq8Upper *upper;
+	Sq8Rest	 *lower;
 } HnswCoder;
 
 /* Do codes say so little that candidates of a search are to be refined? */
@@ -145,6 +162,14 @@ extern uint32 hnsw_linking_bytes(const HnswCoder *coder, const HnswCode *code);
 extern bool hnsw_codes_equal(const HnswCoder *coder, const HnswCode *a,
 							 const HnswCode *b);
 
+/*
+ * From a whole code to the halves that pages have of it, in the coder's work space;
+ * and from the halves, as they were read, to what elements are linked by.
+ */
+extern void hnsw_split_code(const HnswCoder *coder, const HnswCode *code);
+extern void hnsw_join_code(const HnswCoder *coder, const VectorCode *upper,
+						   const void *refinement, HnswCode *code);
+
 /* As coder_query_init and coder_query_init_from_code. */
 extern void hnsw_query_init(HnswQuery *query, HnswCoder *coder,
 							const void *value);
@@ -171,13 +196,17 @@ typedef struct HnswBounds
 extern HnswBounds hnsw_refined_distance(const HnswQuery *query, float estimate,
 										const void *refinement);
 
-/* As coder_codes_alike. */
+/* As coder_codes_alike; of halves, what is behind the lower one. */
 extern bool hnsw_refinements_alike(const HnswCoder *coder, const void *a,
 								   const void *b);
 
-/* What is wrong with a refinement as it was read, NULL if nothing. */
-extern const char *hnsw_check_refinement(const HnswCoder *coder,
-										 const void		 *refinement);
+/*
+ * What is wrong with a refinement as it was read, NULL if nothing.  code: its code,
+ * which has passed coder_check_code; of values it may be NULL.
+ */
+extern const char *hnsw_check_refinement(const HnswCoder  *coder,
+										 const VectorCode *code,
+										 const void		  *refinement);
 
 /* As coder_query_distance. */
 static inline float

@@ -241,13 +241,24 @@ typedef struct HnswSupply
 	BlockNumber fresh_end;
 } HnswSupply;
 
-/* What an index has of each element besides its code.  Stored in metapages. */
+/*
+ * What an index has of each element besides its code.  Stored in metapages.
+ *
+ * With HNSW_REFINEMENT_LOWER the code is an upper half (quantize/sq8_halves.h).  The
+ * refinement is:
+ *
+ *	OFFSET	SIZE	DESCRIPTION
+ *	0		n		lower half, a multiple of 4 bytes
+ *	n				rest of the whole code (quantize/sq8_rest.h), if it has bits
+ */
 typedef enum HnswRefinement
 {
 	HNSW_REFINEMENT_NONE = 0,
 	HNSW_REFINEMENT_CODE = 1,  /* another code, of more bits */
 	HNSW_REFINEMENT_VALUE = 2, /* the value, detoasted */
-	HNSW_REFINEMENT_REST = 3 /* what the code lost, see quantize/sq8_rest.h */
+	HNSW_REFINEMENT_REST = 3, /* what the code lost, see quantize/sq8_rest.h */
+	HNSW_REFINEMENT_LOWER =
+		4 /* the lower half of the code, and maybe its rest */
 } HnswRefinement;
 
 /*
@@ -271,7 +282,8 @@ typedef enum HnswRefinement
  *	88		4		number of extents
  *	92		4		bytes of a refinement, or 0
  *	96		1		HnswRefinement
- *	97		1		kind of its code (CodeKind), bits a dimension of a rest, or 0
+ *	97		1		kind of its code (CodeKind), bits a dimension of a rest (of a lower
+ *					half, too), or 0
  *	98		1		1 if vectors are rotated for that, else 0
  *	99		1		1 if lists have inline codes, else 0
  *	100		4		how often vacuum has taken ghosts out, modulo 2^32

@@ -110,7 +110,8 @@ stored_encoding(const HnswMetaPageData *meta)
 	encoding.refinement = meta->refinement;
 	encoding.refinement_code.kind = 0;
 	encoding.rest_bits = 0;
-	if (encoding.refinement == HNSW_REFINEMENT_REST)
+	if (encoding.refinement == HNSW_REFINEMENT_REST ||
+		encoding.refinement == HNSW_REFINEMENT_LOWER)
 		encoding.rest_bits = meta->refinement_form;
 	else
 		encoding.refinement_code.kind = meta->refinement_form;
@@ -304,7 +305,7 @@ hnsw_open(Relation rel)
 		(void) read_metapage(rel);
 	cache = rel->rd_amcache;
 	if (cache->metric != opclass.metric ||
-		!hnsw_encoding_fits(cache->encoding, opclass.type, cache->dimensions))
+		!hnsw_encoding_fits(cache->encoding, &opclass, cache->dimensions))
 		report_bad_page(rel, HNSW_META_BLKNO,
 						"It does not fit the operator class.");
 
@@ -556,9 +557,9 @@ hnsw_create_metapage(Relation rel, ForkNumber fork, uint32 dimensions,
 	meta->metric = opclass->metric;
 	meta->rotated = encoding.code.rotated;
 	meta->refinement = encoding.refinement;
-	meta->refinement_form = encoding.refinement == HNSW_REFINEMENT_REST
-								? encoding.rest_bits
-								: encoding.refinement_code.kind;
+	meta->refinement_form = encoding.refinement == HNSW_REFINEMENT_CODE
+								? encoding.refinement_code.kind
+								: encoding.rest_bits;
 	meta->refinement_rotated = encoding.refinement_code.rotated;
 	meta->refinement_bytes = encoding.refinement_bytes;
 	meta->inline_codes = encoding.inline_codes;

@@ -307,15 +307,24 @@ hnsw_load_code(HnswIndex *index, HnswElement element, HnswCodeBuffer *code)
 	return (const VectorCode *) code->bytes;
 }
 
+/* Get so many bytes of a slot, those on its first page, into the CPU's caches. */
+static void
+prefetch_slot(HnswIndex *index, const ElementSlot *slot, uint32 bytes)
+{
+	uint32 on_page = Min(slot->array->bytes,
+						 HNSW_PAGE_CAPACITY - slot->at.slot);
+
+	index_prefetch_page_part(index->rel, slot->at.block,
+							 HNSW_CONTENT_OFFSET + slot->at.slot,
+							 Min(on_page, bytes));
+}
+
 void
 hnsw_prefetch_refinement(HnswIndex *index, HnswElement element)
 {
 	ElementSlot slot = find_slot(index, HNSW_PAGE_REFINEMENTS, element);
-	uint32 bytes = Min(slot.array->bytes, HNSW_PAGE_CAPACITY - slot.at.slot);
 
-	index_prefetch_page_part(index->rel, slot.at.block,
-							 HNSW_CONTENT_OFFSET + slot.at.slot,
-							 Min(bytes, PREFETCH_BYTES));
+	prefetch_slot(index, &slot, PREFETCH_BYTES);
 }
 
 void
@@ -336,7 +345,7 @@ hnsw_load_refinement(HnswIndex *index, HnswElement element,
 	/* the operator would go by what such a value says of itself */
 	if (index->coder.encoding.refinement == HNSW_REFINEMENT_VALUE)
 	{
-		const char *wrong = hnsw_check_refinement(&index->coder,
+		const char *wrong = hnsw_check_refinement(&index->coder, NULL,
 												  refinement->bytes);
 
 		if (unlikely(wrong != NULL))
@@ -345,11 +354,61 @@ hnsw_load_refinement(HnswIndex *index, HnswElement element,
 	return refinement->bytes;
 }
 
+/* Is a slot on one page, where it may be read in place? */
+static inline bool
+is_in_place(const HnswIndex *index, const ElementSlot *slot)
+{
+	return !index->lock_codes &&
+		   slot->at.slot + slot->array->bytes <= HNSW_PAGE_CAPACITY;
+}
+
+/* Both halves of a code, in place if they can be: joined they are copied. */
+static HnswCode *
+copy_halves(HnswIndex *index, HnswElement element)
+{
+	ElementSlot upper_at = find_slot(index, HNSW_PAGE_CODES, element);
+	ElementSlot lower_at = find_slot(index, HNSW_PAGE_REFINEMENTS, element);
+	HnswCode   *code = palloc(index->coder.linking_bytes);
+
+	prefetch_slot(index, &upper_at, PREFETCH_BYTES);
+	prefetch_slot(index, &lower_at, PREFETCH_BYTES);
+	if (is_in_place(index, &upper_at) && is_in_place(index, &lower_at))
+	{
+		Buffer upper = hnsw_pin_page(index, upper_at.at.block);
+		Buffer lower = hnsw_pin_page(index, lower_at.at.block);
+
+		begin_code_read(index, upper, HNSW_PAGE_CODES);
+		begin_code_read(index, lower, HNSW_PAGE_REFINEMENTS);
+		hnsw_join_code(
+			&index->coder,
+			(const VectorCode *) HnswPageGetSlot(BufferGetPage(upper),
+												 upper_at.at.slot, 1),
+			HnswPageGetSlot(BufferGetPage(lower), lower_at.at.slot, 1), code);
+		end_code_read(index, upper);
+		end_code_read(index, lower);
+	}
+	else
+	{
+		HnswCodeBuffer upper = {.context = CurrentMemoryContext};
+		HnswCodeBuffer lower = {.context = CurrentMemoryContext};
+
+		read_slot(index, &upper_at, &upper);
+		read_slot(index, &lower_at, &lower);
+		hnsw_join_code(&index->coder, (const VectorCode *) upper.bytes,
+					   lower.bytes, code);
+		pfree(upper.bytes);
+		pfree(lower.bytes);
+	}
+	return code;
+}
+
 HnswCode *
 hnsw_copy_code(HnswIndex *index, HnswElement element)
 {
 	HnswCodeBuffer buffer = {.context = CurrentMemoryContext};
 
+	if (hnsw_codes_in_halves(index->coder.encoding))
+		return copy_halves(index, element);
 	if (index->coder.links_by_refinement)
 	{
 		(void) hnsw_load_refinement(index, element, &buffer);
@@ -385,6 +444,11 @@ hnsw_code_source(const HnswIndex *index, HnswElement element,
 	source.length = index->geometry.codes.bytes;
 	source.stamp = 0;
 	source.chunks = 0;
+	if (hnsw_codes_in_halves(index->coder.encoding))
+	{
+		hnsw_split_code(&index->coder, code);
+		source.bytes = (const char *) index->coder.upper;
+	}
 	if (!hnsw_codes_vary(index->coder.encoding))
 		return source;
 
@@ -436,6 +500,11 @@ hnsw_refinement_source(const HnswIndex *index, HnswElement element,
 
 	source.bytes = (const char *) code + index->coder.refinement_at;
 	source.length = index->geometry.refinements.bytes;
+	if (hnsw_codes_in_halves(index->coder.encoding))
+	{
+		hnsw_split_code(&index->coder, code);
+		source.bytes = (const char *) index->coder.lower;
+	}
 	return source;
 }
 

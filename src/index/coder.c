@@ -67,6 +67,8 @@ coder_code_bytes(CodeKind kind, uint32 dimensions)
 		case CODE_RABITQ_1:
 			return INTALIGN(
 				EXRABITQ_CODE_BYTES(coder_coarse_bits(kind), dimensions));
+		case CODE_SQ8_UPPER:
+			return INTALIGN(SQ8_UPPER_BYTES(dimensions));
 		case CODE_SQ8:
 			break;
 	}
@@ -196,6 +198,7 @@ coder_encode_floats(const VectorCoder *coder, const float *x, double loss,
 {
 	Sq8Code *sq8 = (Sq8Code *) code;
 
+	Assert(coder->encoding.kind != CODE_SQ8_UPPER);
 	if (coder->encoding.kind == CODE_FLOAT)
 	{
 		memcpy(code, x, sizeof(float) * coder->dimensions);
@@ -269,6 +272,8 @@ coder_check_code(const VectorCoder *coder, const VectorCode *code)
 			return exrabitq_check(coder->coarse_bits,
 								  (const ExRabitqCode *) code,
 								  coder->dimensions);
+		case CODE_SQ8_UPPER:
+			return sq8_upper_check((const Sq8Upper *) code, coder->dimensions);
 		case CODE_FLOAT:
 		case CODE_BITS:
 			break;
@@ -299,6 +304,7 @@ rounding_of_levels(CodeKind kind)
 		case CODE_SQ8:
 			return 0.01;
 		case CODE_RABITQ_4:
+		case CODE_SQ8_UPPER:
 			return 0.1;
 		case CODE_RABITQ_2:
 			return 0.3;
@@ -345,6 +351,8 @@ coder_decode(const VectorCoder *coder, const VectorCode *code, float *x)
 {
 	if (coder->encoding.kind == CODE_FLOAT)
 		memcpy(x, code, sizeof(float) * coder->dimensions);
+	else if (coder->encoding.kind == CODE_SQ8_UPPER)
+		sq8_upper_decode((const Sq8Upper *) code, coder->dimensions, x);
 	else if (coder->coarse_bits > 0)
 		exrabitq_decode(coder->coarse_bits, (const ExRabitqCode *) code,
 						coder->dimensions, x);
@@ -416,7 +424,7 @@ coder_query_init_from_floats(CoderQuery *query, const VectorCoder *coder,
 		return;
 
 	levels = palloc(sizeof(int16) * coder->dimensions);
-	if (coder->coarse_bits > 0)
+	if (coder->coarse_bits > 0 && coder->encoding.kind != CODE_SQ8_UPPER)
 	{
 		exrabitq_prepare_query(&query->rabitq, coder->coarse_metric,
 							   coder->coarse_bits, x, coder->dimensions,
@@ -427,6 +435,8 @@ coder_query_init_from_floats(CoderQuery *query, const VectorCoder *coder,
 	sq8_prepare_query(coder->metric, x, coder->dimensions, levels,
 					  &query->sq8);
 	query->sq8.residual += loss;
+	if (coder->encoding.kind == CODE_SQ8_UPPER)
+		sq8_prepare_for_halves(&query->sq8, palloc(2 * coder->dimensions));
 }
 
 /* The same for bits. */

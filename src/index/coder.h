@@ -16,6 +16,7 @@
 #include "quantize/exrabitq.h"
 #include "quantize/rotation.h"
 #include "quantize/sq8.h"
+#include "quantize/sq8_halves.h"
 
 /* Stored in metapages: do not renumber. */
 typedef enum CodeKind
@@ -26,7 +27,8 @@ typedef enum CodeKind
 	CODE_SPARSE = 4,   /* what is not zero, see sparse_code.h */
 	CODE_RABITQ_4 = 5, /* 4 bits a dimension, see quantize/exrabitq.h */
 	CODE_RABITQ_2 = 6, /* 2 bits */
-	CODE_RABITQ_1 = 7  /* 1 bit */
+	CODE_RABITQ_1 = 7, /* 1 bit */
+	CODE_SQ8_UPPER = 8 /* 4 of 8 bits, see quantize/sq8_halves.h */
 } CodeKind;
 
 /*
@@ -36,12 +38,12 @@ typedef enum CodeKind
 typedef struct CodeEncoding
 {
 	CodeKind kind;
-	bool	 rotated; /* CODE_SQ8 may be, those of fewer bits are */
+	bool	 rotated; /* CODE_SQ8 and its half may be, CODE_RABITQ is */
 } CodeEncoding;
 
 /*
- * A code: Sq8Code, float[dimensions], bits, SparseCode or ExRabitqCode, as the
- * encoding says.  Codes have a multiple of 4 bytes and lie at multiples of 4.
+ * A code: Sq8Code, float[dimensions], bits, SparseCode, ExRabitqCode or Sq8Upper, as
+ * the encoding says.  Codes have a multiple of 4 bytes and lie at multiples of 4.
  */
 typedef struct VectorCode VectorCode;
 
@@ -61,6 +63,7 @@ coder_coarse_bits(CodeKind kind)
 	switch (kind)
 	{
 		case CODE_RABITQ_4:
+		case CODE_SQ8_UPPER:
 			return 4;
 		case CODE_RABITQ_2:
 			return 2;
@@ -105,7 +108,7 @@ typedef struct CoderQuery
 	const float		  *floats; /* what its code would be made of */
 	const uint8		  *bits;   /* the same for CODE_BITS */
 	double			   loss;   /* how far floats may be from the value's */
-	Sq8Query		   sq8;	   /* CODE_SQ8 */
+	Sq8Query		   sq8;	   /* CODE_SQ8, CODE_SQ8_UPPER */
 	ExRabitqQuery	   rabitq; /* CODE_RABITQ */
 	SparseCodeQuery	   sparse; /* CODE_SPARSE */
 	float deviations;		   /* of its likely errors; 0: certain bounds */
@@ -118,7 +121,8 @@ extern void coder_init(VectorCoder *coder, const VectorOpclass *opclass,
 /*
  * Encode a detoasted value of the right number of dimensions.  False if it is
  * not indexed: a zero vector has no direction, so cosine leaves it out.
- * `code` has room for coder_encoded_bytes, all zero.
+ * `code` has room for coder_encoded_bytes, all zero.  Not for CODE_SQ8_UPPER, which
+ * are halves of other codes.
  */
 extern bool	  coder_encode(VectorCoder *coder, const void *value,
 						   VectorCode *code);
@@ -185,8 +189,8 @@ extern void coder_query_init_from_floats(CoderQuery		   *query,
 										 const float *x, double loss);
 
 /*
- * A query for the vector that a code stands for, other than CODE_RABITQ; it has
- * no exact value.
+ * A query for the vector that a code stands for, unless it is of less than 8 bits;
+ * it has no exact value.
  */
 extern void coder_query_init_from_code(CoderQuery		 *query,
 									   const VectorCoder *coder,
@@ -241,7 +245,7 @@ coder_value_error(float distance)
  * Estimated distance between a query and a code, in the unit of the codes'
  * metric, and a bound of its error; never NaN.  A bound that takes time is not
  * computed for a distance from `limit` on: most codes that a search compares are
- * too far away to be of interest.  Of CODE_RABITQ there are only likely bounds:
+ * too far away to be of interest.  Of less than 8 bits there are only likely bounds:
  * the error is Infinity unless these were asked for.
  */
 #define CODER_ERROR_UNKNOWN (-1.0f)
@@ -295,11 +299,23 @@ coder_query_distance(const CoderQuery *query, const VectorCode *code,
 											   (const ExRabitqCode *) code,
 											   distance, query->deviations);
 			return distance;
+		case CODE_SQ8_UPPER:
+			distance = sq8_upper_distance(&query->sq8,
+										  (const Sq8Upper *) code);
+			if (query->deviations == 0)
+				*error = INFINITY;
+			else if (!(distance < limit))
+				*error = CODER_ERROR_UNKNOWN;
+			else
+				*error = sq8_upper_likely_error(&query->sq8,
+												(const Sq8Upper *) code,
+												distance, query->deviations);
+			return distance;
 	}
 	pg_unreachable();
 }
 
-/* The same between two codes. */
+/* The same between two codes, which are no halves. */
 static inline float
 coder_code_distance(const VectorCoder *coder, const VectorCode *a,
 					const VectorCode *b)
@@ -327,6 +343,8 @@ coder_code_distance(const VectorCoder *coder, const VectorCode *a,
 										  (const ExRabitqCode *) a,
 										  (const ExRabitqCode *) b,
 										  coder->dimensions);
+		case CODE_SQ8_UPPER:
+			break;
 	}
 	pg_unreachable();
 }

@@ -250,7 +250,8 @@ check_code(Verify *verify, HnswElement element)
 			hnsw_code_source(index, element, (const HnswCode *) code).chunks;
 	if (coder->encoding.refinement != HNSW_REFINEMENT_NONE)
 	{
-		wrong = hnsw_check_refinement(coder, load_refinement(verify, element));
+		wrong = hnsw_check_refinement(coder, code,
+									  load_refinement(verify, element));
 		if (wrong != NULL)
 			REPORT(verify, "The refinement of element %u is wrong: %s.",
 				   element, wrong);
@@ -263,14 +264,31 @@ check_code(Verify *verify, HnswElement element)
 static bool
 has_code(Verify *verify, HnswElement element, const HnswCode *expected)
 {
-	const HnswCoder *coder = &verify->index->coder;
-	const char		*bytes = (const char *) expected;
+	HnswIndex		*index = verify->index;
+	const HnswCoder *coder = &index->coder;
+	HnswCodeSource	 source;
 
-	return coder_codes_alike(&coder->codes, load_code(verify, element),
-							 (const VectorCode *) (bytes + coder->code_at)) &&
-		   (coder->encoding.refinement == HNSW_REFINEMENT_NONE ||
-			hnsw_refinements_alike(coder, load_refinement(verify, element),
-								   bytes + coder->refinement_at));
+	if (hnsw_codes_in_halves(coder->encoding))
+	{
+		/* apart, levels next to each other may be anything in their lower halves */
+		if (!coder_codes_alike(&coder->refinement,
+							   (const VectorCode *) hnsw_copy_code(index,
+																   element),
+							   (const VectorCode *) expected))
+			return false;
+	}
+	else
+	{
+		source = hnsw_code_source(index, element, expected);
+		if (!coder_codes_alike(&coder->codes, load_code(verify, element),
+							   (const VectorCode *) source.bytes))
+			return false;
+	}
+	if (coder->encoding.refinement == HNSW_REFINEMENT_NONE)
+		return true;
+	source = hnsw_refinement_source(index, element, expected);
+	return hnsw_refinements_alike(coder, load_refinement(verify, element),
+								  source.bytes);
 }
 
 /* The codes of the neighbours of an element; its list was found good. */

@@ -38,6 +38,12 @@ FROM unnest('{vector,halfvec}'::text[]) type,
 	  UNION ALL
 	  SELECT format('rest_bits = %s', bits) FROM unnest('{4,2,1}'::int[]) bits) c (codes)
 WHERE codes LIKE 'code_bits = 8%' OR name <> 'l1';
+-- dimensions enough for codes to be in halves
+INSERT INTO cases
+SELECT row_number() OVER (ORDER BY type, op, bits) + (SELECT max(n) FROM cases), type, name, op, 257,
+	   format('m = 6, ef_construction = 20, rest_bits = %s', bits)
+FROM unnest('{vector,halfvec}'::text[]) type,
+	 (VALUES ('l2', '<->'), ('ip', '<#>'), ('cosine', '<=>')) m (name, op), unnest('{4,1,0}'::int[]) bits;
 \set cases :input '/helpers/hnsw_cases.sql'
 \i :cases
 
@@ -107,6 +113,23 @@ SELECT visits('bounded_l2', 10) AS by_bounds \gset
 ALTER INDEX bounded_l2 SET (code_bits = 2);
 REINDEX INDEX bounded_l2;
 SELECT visits('bounded_l2', 10) - :by_bounds > 150 AS spared;
+
+-- the same by default: codes of 8 bits in halves, of which the upper one decides
+-- which lower ones are read
+ALTER INDEX bounded_l2 RESET (code_bits);
+ALTER INDEX bounded_ip RESET (code_bits);
+ALTER INDEX bounded_cosine SET (code_bits = 8, rest_bits = 2);
+REINDEX TABLE bounded;
+SELECT op, same_order('bounded', op, 300, 100, 3, 47) FROM unnest('{<->,<#>,<=>}'::text[]) op;
+SELECT visits('bounded_l2', 10) AS by_halves \gset
+SELECT abs(:by_halves - :by_bounds) < 50 AS as_few;
+SELECT count(hnsw_verify(indexrelid)::text) FROM pg_index WHERE indrelid = 'bounded'::regclass;
+-- inserts and vacuum link by whole codes; rows with equal values share an element
+INSERT INTO bounded SELECT i, noise_vector(i % 13, 300, 45) + noise_vector(i % 400, 300, 46) FROM generate_series(301, 500) i;
+DELETE FROM bounded WHERE id % 4 = 1;
+VACUUM bounded;
+SELECT op, same_order('bounded', op, 300, 100, 3, 47) FROM unnest('{<->,<#>,<=>}'::text[]) op;
+SELECT count(hnsw_verify(indexrelid)::text) FROM pg_index WHERE indrelid = 'bounded'::regclass;
 RESET hnsw.ef_search;
 
 -- what is larger than a page goes on from page to page
@@ -139,11 +162,54 @@ SET hnsw.ef_search = 500;
 SELECT recall('pixels', '<->', 64, 10, 5, 40);
 RESET hnsw.ef_search;
 
+-- both halves hold integers as they are, so that nothing is read out of TOAST but
+-- for a query or row that is none
+DROP TABLE toasted;
+CREATE TABLE toasted (id int, v vector(600));
+ALTER TABLE toasted ALTER v SET STORAGE EXTERNAL;
+INSERT INTO toasted SELECT i, (SELECT array_agg(round((noise(i * 600 + d, 39) + 0.5) * 255) ORDER BY d) FROM generate_series(1, 600) d)::real[] FROM generate_series(1, 100) i;
+CREATE INDEX toasted_v ON toasted USING hnsw (v vector_l2_ops);
+CREATE FUNCTION integer_reads(k int) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	toast_index oid := (SELECT i.indexrelid FROM pg_class c JOIN pg_index i ON i.indrelid = c.reltoastrelid WHERE c.oid = 'toasted'::regclass);
+	before bigint;
+	q text := (SELECT array_agg(round((noise(d, 40) + 0.5) * 255) ORDER BY d) FROM generate_series(1, 600) d)::real[]::vector;
+BEGIN
+	SET LOCAL enable_seqscan = off;
+	before := pg_stat_get_xact_numscans(toast_index);
+	EXECUTE format('SELECT count(*) FROM (SELECT id FROM toasted ORDER BY v <-> %L LIMIT %s) x', q, k);
+	RETURN pg_stat_get_xact_numscans(toast_index) - before;
+END$$;
+SELECT integer_reads(10);
+SET hnsw.ef_search = 110;
+SELECT same_order('toasted', '<->', 600, 100, 3, 35);
+INSERT INTO toasted SELECT 101, noise_vector(101, 600, 34);
+SELECT same_order('toasted', '<->', 600, 101, 3, 35);
+SELECT hnsw_verify('toasted_v');
+RESET hnsw.ef_search;
+
 -- few dimensions stay floats: nothing is gained by codes that take as much
 INSERT INTO t (id, small) SELECT i, noise_vector(i, 32, 41) FROM generate_series(1, 200) i;
 CREATE INDEX small_8 ON t USING hnsw (small vector_l2_ops);
 CREATE INDEX small_1 ON t USING hnsw (small vector_l2_ops) WITH (code_bits = 1);
 SELECT pg_relation_size('small_8') = pg_relation_size('small_1') AS same_size;
+
+-- halves tell as much as whole codes do, and in parts as much as at once; 0.98 or
+-- more is reached by both
+CREATE TABLE halved (id int, v vector(256));
+INSERT INTO halved SELECT i, noise_vector(i % 50, 256, 48) + noise_vector(i, 256, 49) FROM generate_series(1, 3000) i;
+CREATE INDEX halved_v ON halved USING hnsw (v vector_cosine_ops) WITH (rest_bits = 1);
+SELECT hnsw_verify('halved_v');
+SET hnsw.ef_search = 200;
+SELECT recall('halved', '<=>', 256, 10, 25, 50) >= 0.95 AS enough;
+SET client_min_messages = warning;
+SET maintenance_work_mem = '1MB';
+REINDEX INDEX halved_v;
+RESET maintenance_work_mem;
+RESET client_min_messages;
+SELECT hnsw_verify('halved_v');
+SELECT recall('halved', '<=>', 256, 10, 25, 50) >= 0.95 AS enough;
+RESET hnsw.ef_search;
 
 -- in parts, and by workers: the same rows are found
 CREATE TABLE many (id int, v vector(48));

@@ -67,9 +67,13 @@ CREATE INDEX rounded_1 ON rounded USING hnsw (v vector_ip_ops) WITH (code_bits =
 CREATE INDEX rounded_inline ON rounded USING hnsw (v vector_l2_ops) WITH (inline_codes);
 CREATE INDEX rounded_lists ON rounded USING ivfflat (v vector_l2_ops) WITH (lists = 5);
 CREATE INDEX rounded_lists_4 ON rounded USING ivfflat (v vector_cosine_ops) WITH (lists = 5, code_bits = 4);
+CREATE TABLE rounded_halves (id int, v vector(300));
+INSERT INTO rounded_halves SELECT i, noise_vector(i, 300, 71) FROM generate_series(1, 300) i;
+CREATE INDEX ON rounded_halves USING hnsw (v vector_cosine_ops);
+CREATE INDEX ON rounded_halves USING hnsw (v vector_ip_ops) WITH (rest_bits = 4);
 SET vector.instruction_set = baseline;
 SELECT count(hnsw_verify(indexrelid)::text) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
-WHERE indrelid = 'rounded'::regclass AND relam = (SELECT oid FROM pg_am WHERE amname = 'hnsw');
+WHERE indrelid = ANY ('{rounded,rounded_halves}'::regclass[]) AND relam = (SELECT oid FROM pg_am WHERE amname = 'hnsw');
 SELECT count(ivfflat_verify(indexrelid)::text) FROM pg_index i JOIN pg_class c ON c.oid = indexrelid
 WHERE indrelid = 'rounded'::regclass AND relam = (SELECT oid FROM pg_am WHERE amname = 'ivfflat');
 RESET vector.instruction_set;

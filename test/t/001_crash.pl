@@ -35,6 +35,8 @@ my @tables = (
 	{ name => 'valued', kind => 'clusters', opclass => 'vector_l2_ops', dims => 700, rows => 20, with => 'm = 4, ef_construction = 8, code_bits = 4, store_values' },
 	# rests of codes
 	{ name => 'rested', kind => 'clusters', opclass => 'vector_cosine_ops', dims => 48, rows => 100, with => 'm = 4, ef_construction = 8, rest_bits = 1' },
+	# codes in two halves, of whose upper one a search finds candidates
+	{ name => 'halved', kind => 'clusters', opclass => 'vector_l2_ops', dims => 260, rows => 50, with => 'm = 4, ef_construction = 8, rest_bits = 2' },
 	# codes of the neighbours next to lists
 	{ name => 'inlined', kind => 'clusters', opclass => 'vector_l2_ops', dims => 100, rows => 100, with => 'm = 4, ef_construction = 8, inline_codes' },
 	# codes of several pages, and codes that go on in overflow pages

@@ -24,6 +24,7 @@ my @tables = (
 	{ name => 'duplicates', opclass => 'vector_cosine_ops', dims => 3, rows => 100 },
 	{ name => 'star', opclass => 'vector_l2_ops', dims => 24, rows => 0, with => 'm = 2, ef_construction = 4' },
 	{ name => 'norms', opclass => 'vector_ip_ops', dims => 5, rows => 0, with => 'm = 2, ef_construction = 8' },
+	{ name => 'halved', kind => 'clusters', opclass => 'vector_cosine_ops', dims => 256, rows => 50, with => 'm = 4, ef_construction = 8, rest_bits = 1' },
 	{ name => 'sparse', kind => 'clusters', type => 'sparsevec', opclass => 'sparsevec_l2_ops', dims => 200, rows => 0, with => 'm = 4, ef_construction = 8' });
 $_->{kind} //= $_->{name} foreach @tables;
 

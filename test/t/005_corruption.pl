@@ -15,6 +15,7 @@ use VectorTest;
 
 use constant {
 	DIMS => 40,
+	HALVED_DIMS => 256,
 	M => 6,
 	LIST_BYTES => 4 + 8 * 6,
 	# from a cache line's beginning on a block of 256 + 16 * 12 bytes, rounded up
@@ -272,7 +273,7 @@ my @refined_cases = (
 	[ 'refinement_bytes', sub { put_meta($_[0], 'refinement_bytes', 20) }, $FAILS ],
 	[ 'refinement_bytes huge', sub { put_meta($_[0], 'refinement_bytes', 0xFFFFFFF0) }, $FAILS ],
 	[ 'no refinement', sub { put_meta($_[0], 'refinement', 0) }, $FAILS ],
-	[ 'other refinement', sub { put_meta($_[0], 'refinement', 3 - get_meta($_[0], 'refinement')) }, $FAILS ],
+	[ 'other refinement', sub { put_meta($_[0], 'refinement', abs(3 - get_meta($_[0], 'refinement'))) }, $FAILS ],
 	[ 'refinement unknown', sub { put_meta($_[0], 'refinement', 77) }, $FAILS ],
 	[ 'other code kind', sub { put_meta($_[0], 'code_kind', get_meta($_[0], 'code_kind') == 1 ? 5 : 1) }, $FAILS ],
 	array_cases('refinements'),
@@ -323,6 +324,21 @@ foreach my $with ('code_bits = 2', 'code_bits = 1, store_values', 'rest_bits = 2
 }
 push @cases, [ 'rest_bits = 2: 3 bits', sub { put_meta($_[0], 'refinement_form', 3) }, $FAILS,
 	{ name => 'r' . ++$number, dims => DIMS, opclass => 'vector_l2_ops', source => 'source', with => 'rest_bits = 2' } ];
+# Codes in halves, for which it takes more dimensions; the first half is as large as
+# codes of 4 bits are, and no part of an index without the other.
+my @half_cases = (
+	@refined_cases,
+	[ 'bits of a rest unknown', sub { put_meta($_[0], 'refinement_form', 3) }, $FAILS ],
+	[ 'no bits of a rest', sub { put_meta($_[0], 'refinement_form', 0) }, $FAILS ],
+	[ 'upper halves alone', sub { put_meta($_[0], 'refinement', 0); put_meta($_[0], 'refinement_bytes', 0) }, $FAILS ],
+	[ 'upper halves of other codes', sub { put_meta($_[0], 'refinement', 1); put_meta($_[0], 'refinement_form', 1) }, $FAILS ],
+	[ 'codes of 4 bits', sub { put_meta($_[0], 'code_kind', 5) }, $FAILS ],
+	[ 'codes: infinite steps', for_all($slots, sub { put($_[0], $_[1] + 4, 'L', 0x7F800000) }) ]);
+foreach my $case (@half_cases)
+{
+	push @cases, [ "halves: $case->[0]", $case->[1], $case->[2],
+		{ name => 'h' . ++$number, dims => HALVED_DIMS, opclass => 'vector_l2_ops', source => 'halved_source', with => 'rest_bits = 2' } ];
+}
 foreach my $case (@inline_cases)
 {
 	push @cases, [ "inline_codes: $case->[0]", $case->[1], $case->[2],
@@ -331,6 +347,9 @@ foreach my $case (@inline_cases)
 $node->safe_psql('postgres', qq{
 CREATE TABLE source AS SELECT n AS id,
 	make_vector('clusters', CASE WHEN n % 30 = 0 THEN 30 ELSE n END, @{[DIMS]}, $seed)::vector(@{[DIMS]}) AS v
+	FROM generate_series(1, 2 * @{[ROWS]}) n;
+CREATE TABLE halved_source AS SELECT n AS id,
+	make_vector('clusters', CASE WHEN n % 30 = 0 THEN 30 ELSE n END, @{[HALVED_DIMS]}, $seed)::vector(@{[HALVED_DIMS]}) AS v
 	FROM generate_series(1, 2 * @{[ROWS]}) n;
 CREATE TABLE sparse_source AS SELECT id,
 	CASE WHEN id % 6 = 0 THEN v ELSE subvector(v, 1, 8) || array_fill(0::real, ARRAY[@{[DIMS - 8]}])::vector END::sparsevec(@{[DIMS]}) AS v
