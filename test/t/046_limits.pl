@@ -110,7 +110,7 @@ sub full_disk
 
 	create($items, 3000, $with);
 	cmp_ok(index_bytes() / 2, '>', 1024 * 1024, "$items->{am}: half an index is larger than a segment of WAL");
-	my $file = $node->safe_psql('postgres', q{SELECT pg_relation_filepath('items_v_idx')});
+	my ($file, $heap) = map { $node->safe_psql('postgres', "SELECT pg_relation_filepath('$_')") } qw(items_v_idx items);
 	foreach my $room (@rooms)
 	{
 		my $error = '';
@@ -124,7 +124,8 @@ sub full_disk
 			$next += $batch;
 		}
 		note 'rows inserted: ' . ($next - $first) . ', bytes of the index: ' . index_bytes();
-		like($error, qr/ERROR:  \w+: could not extend file "$file".*(File too large|wrote only)/,
+		# an index with room left by vacuum may take so many that the table comes first
+		like($error, qr/ERROR:  \w+: could not extend file "(?:$file@{[ $room ? "|$heap" : '' ]})".*(File too large|wrote only)/,
 			"no room ($room bytes): inserts are refused");
 		agree($node, $items, "no room ($room bytes)", 1);
 
