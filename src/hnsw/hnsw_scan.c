@@ -605,19 +605,28 @@ resolve_pending(HnswScan *so)
 }
 
 /*
- * Is it too early to return anything?  A scan in strict order that goes on drops
- * what it finds nearer than the last row.  That is little where a search finds
- * candidates nearly in the order of their distances.  Codes of few bits are far
- * from that, so there are always half a beam of candidates to choose the next
- * from, and as many as were returned: the farther they are, the more alike are
- * their distances.
+ * Is it too early to return anything?  An iterative scan that goes on finds rows
+ * that are nearer than those it has returned: in strict order it drops them, in
+ * relaxed order LIMIT may have been satisfied by the others.  That is little where a
+ * search finds candidates nearly in the order of their distances.  Coarse codes are
+ * far from that, so there is always a part of a beam of candidates to choose the
+ * next from, and a part of what was returned: the farther they are, the more alike
+ * are their distances.
  */
 static bool
 needs_more_candidates(const HnswScan *so)
 {
-	return hnsw_iterative_scan == HNSW_ITERATIVE_SCAN_STRICT && so->ordered &&
-		   hnsw_codes_are_coarse(&so->index->coder) &&
-		   so->waiting < Max(hnsw_ef_search / 2, so->returned);
+	if (!so->ordered || !hnsw_codes_are_coarse(&so->index->coder))
+		return false;
+	switch (hnsw_iterative_scan)
+	{
+		case HNSW_ITERATIVE_SCAN_STRICT:
+			return so->waiting < Max(hnsw_ef_search / 2, so->returned);
+		case HNSW_ITERATIVE_SCAN_RELAXED:
+			return so->waiting < Max(hnsw_ef_search / 4, so->returned / 8);
+		default:
+			return false;
+	}
 }
 
 /* Find the next row in order; false if there is none. */
