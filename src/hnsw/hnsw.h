@@ -727,6 +727,14 @@ extern IndexBulkDeleteResult *hnsw_bulk_delete(
 extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(
 	IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
 
+/*
+ * Take some of the flags HNSW_REPAIR_* out of the metapage and put others in, so that
+ * the next vacuum finishes the work of one that was interrupted.  When none is left
+ * the dying elements are gone, and scans are told that may have been on their way
+ * through them.  Returns the flags of before.
+ */
+extern uint8 hnsw_change_repair_flags(HnswIndex *index, uint8 off, uint8 on);
+
 /* hnsw_scan.c */
 extern IndexScanDesc hnsw_begin_scan(Relation index, int nkeys, int norderbys);
 extern void			 hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,

@@ -768,24 +768,6 @@ hnsw_attach_element(HnswIndex *index, HnswElement element,
 }
 
 /*
- * Note that an edge to a dying element is going to be added: whoever is taking
- * those out of the graph may have passed by already where that is.
- */
-static void
-note_linked(HnswIndex *index)
-{
-	HnswEdit		  edit;
-	HnswMetaPageData *meta;
-	int				  page;
-
-	hnsw_edit_start(&edit, index);
-	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
-	meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
-	meta->repairing |= HNSW_REPAIR_LINKED;
-	hnsw_edit_finish(&edit);
-}
-
-/*
  * Link an element, which is in the graph on level 0, on an upper level, not
  * above the entry point's.  Replaces the list that it has there.
  */
@@ -911,9 +893,10 @@ join_parent(HnswIndex *index, HnswElement element, uint32 *edges, uint32 count)
 	/*
 	 * Few live elements may have nothing but dying ones around, which fill their
 	 * lists until vacuum comes to these: then there is a place between the two.
-	 * If it has come just now, there is room.
+	 * Vacuum is told, as it may have passed by there already; if it has come just
+	 * now, there is room.
 	 */
-	note_linked(index);
+	(void) hnsw_change_repair_flags(index, 0, HNSW_REPAIR_LINKED);
 	for (int attempt = 0; attempt < 2; attempt++)
 	{
 		if (attach_element(index, element, NULL, true))

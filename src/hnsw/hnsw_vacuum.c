@@ -724,25 +724,38 @@ give_back_page(VacuumState *state)
 	}
 }
 
-/*
- * Note in the metapage what goes on, HNSW_REPAIR_*, so that the next vacuum
- * finishes the work of one that was interrupted; or that the dying elements are
- * gone, so that scans know of it that may have been on their way through them.
- */
-static void
-set_repairing(HnswIndex *index, uint8 repairing)
+uint8
+hnsw_change_repair_flags(HnswIndex *index, uint8 off, uint8 on)
 {
 	HnswEdit		  edit;
 	HnswMetaPageData *meta;
 	int				  page;
+	uint8			  before;
+	uint8			  after;
 
 	hnsw_edit_start(&edit, index);
 	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
+	before = HnswPageGetMeta(hnsw_edit_peek(&edit, page))->repairing;
+	after = (before & ~off) | on;
+	if (after == before)
+	{
+		hnsw_edit_abort(&edit);
+		return before;
+	}
+
 	meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
-	meta->repairing = repairing;
-	if (repairing == 0)
+	meta->repairing = after;
+	if (after == 0)
 		meta->removals++;
 	hnsw_edit_finish(&edit);
+	return before;
+}
+
+/* Say what goes on from here, and nothing else. */
+static void
+set_repairing(HnswIndex *index, uint8 flags)
+{
+	(void) hnsw_change_repair_flags(index, PG_UINT8_MAX, flags);
 }
 
 static uint8
@@ -764,24 +777,9 @@ get_repairing(HnswIndex *index)
 static bool
 take_linked(HnswIndex *index)
 {
-	HnswEdit		  edit;
-	HnswMetaPageData *meta;
-	int				  page;
-	bool			  linked;
+	uint8 before = hnsw_change_repair_flags(index, HNSW_REPAIR_LINKED, 0);
 
-	hnsw_edit_start(&edit, index);
-	page = hnsw_edit_lock(&edit, HNSW_META_BLKNO, HNSW_PAGE_META);
-	meta = HnswPageGetMeta(hnsw_edit_peek(&edit, page));
-	linked = (meta->repairing & HNSW_REPAIR_LINKED) != 0;
-	if (linked)
-	{
-		meta = HnswPageGetMeta(hnsw_edit_image(&edit, page, HNSW_PAGE_META));
-		meta->repairing &= ~HNSW_REPAIR_LINKED;
-		hnsw_edit_finish(&edit);
-	}
-	else
-		hnsw_edit_abort(&edit);
-	return linked;
+	return (before & HNSW_REPAIR_LINKED) != 0;
 }
 
 /* Free the dying elements, which nothing leads to any more. */
